@@ -1,0 +1,36 @@
+"""Small linear algebra that models and metrics share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.float64]
+
+
+def moments(features: Rows) -> tuple[Rows, Rows]:
+    """Mean [f] and unbiased covariance [f, f] of features [n, f]."""
+    mean = features.mean(axis=0)
+    centred = features - mean
+    return mean, centred.T @ centred / (len(features) - 1)
+
+
+def squared_distances(a: Rows, b: Rows) -> Rows:
+    """Squared Euclidean distances [n, m] between rows [n, f] and rows [m, f], never below 0."""
+    distances = a @ (-2.0 * b.T)
+    distances += np.einsum("ij,ij->i", a, a)[:, None]
+    distances += np.einsum("ij,ij->i", b, b)
+    return np.maximum(distances, 0.0, out=distances)
+
+
+def symmetric_root(covariance: Rows) -> Rows:
+    """The symmetric R [d, d] with RR = covariance; works for singular covariances, where Cholesky does
+    not."""
+    values, vectors = np.linalg.eigh(covariance)
+    root: Rows = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    return root
+
+
+def participation_ratio(rows: Rows) -> float:
+    """Effective number of dimensions of rows [n, d], in 1..d."""
+    centred = rows - rows.mean(axis=0)
+    scatter = centred.T @ centred
+    return float(np.trace(scatter) ** 2 / np.square(scatter).sum())

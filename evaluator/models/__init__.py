@@ -1,0 +1,19 @@
+"""Generators: a new family is one new file and one line in MODELS."""
+
+from collections.abc import Callable
+from typing import Any
+
+from evaluator.models.base import GenerativeModel
+from evaluator.models.gaussian import Gaussian
+from evaluator.models.kde import Kde
+from evaluator.models.mixture import Mixture
+from evaluator.tables import build
+
+__all__ = ["MODELS", "GenerativeModel", "make_model"]
+
+MODELS: dict[str, Callable[..., GenerativeModel]] = {"gaussian": Gaussian, "mixture": Mixture, "kde": Kde}
+
+
+def make_model(name: str, **parameters: Any) -> GenerativeModel:
+    """A new, unfitted model called `name` in MODELS; unknown names and parameters are refused by name."""
+    return build(MODELS, "model", name, parameters)

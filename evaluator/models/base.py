@@ -1,0 +1,48 @@
+"""What every generator of the loop offers: fit once on rows, then sample as often as asked."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from evaluator.geometry import Rows
+from hygiene.errors import ConfigurationError
+
+__all__ = ["GenerativeModel", "Rows", "checked_bias", "checked_rows"]
+
+
+class GenerativeModel(Protocol):
+    """A generator of rows. A new one is made for every generation: models never warm-start.
+
+    sampling_bias is λ in (0, 1]: 1 samples what was fitted, less trades diversity for quality. It is not the
+    same quantity in every family (Alemohammad et al. 2023, arXiv:2307.01850, §2.2): each class says what it
+    scales.
+    """
+
+    name: str
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Learn from `samples`, float64 [n, d]."""
+        ...
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
+        """`n` new rows [n, d], drawn with sampling bias λ in (0, 1]."""
+        ...
+
+
+def checked_rows(samples: ArrayLike, at_least: int) -> Rows:
+    """`samples` as float64 [n, d]; refuses other shapes, fewer than `at_least` rows and values that are not
+    finite."""
+    rows = np.asarray(samples, dtype=np.float64)
+    if rows.ndim != 2 or rows.shape[0] < at_least:
+        raise ConfigurationError(f"got samples of shape {rows.shape}, expected [n, d] with n ≥ {at_least}")
+    if not np.isfinite(rows).all():
+        raise ConfigurationError("the samples hold values that are not finite: clean them before fitting")
+    return rows
+
+
+def checked_bias(sampling_bias: float) -> float:
+    """λ itself; refuses what lies outside (0, 1]."""
+    if not 0 < sampling_bias <= 1:
+        raise ConfigurationError(f"sampling_bias is {sampling_bias}, expected 0 < λ ≤ 1 (1 = unbiased)")
+    return sampling_bias

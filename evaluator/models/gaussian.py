@@ -1,0 +1,37 @@
+"""The multivariate Gaussian: the family whose loops have closed forms."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from evaluator.geometry import symmetric_root
+from evaluator.models.base import Rows, checked_bias, checked_rows
+
+
+@dataclass
+class Gaussian:
+    """N(μ, Σ) fitted by moments. Sampling bias: draws from N(μ, λΣ), so λ scales the variance.
+
+    unbiased   divide the scatter by n−1 (as in Alemohammad et al. 2023, §3) instead of n (maximum likelihood)
+    """
+
+    unbiased: bool = True
+    name: str = field(default="gaussian", init=False)
+    mean: Rows = field(init=False, repr=False)
+    covariance: Rows = field(init=False, repr=False)
+    _root: Rows = field(init=False, repr=False)
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Take mean [d] and covariance [d, d] of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is
+        exact."""
+        rows = checked_rows(samples, at_least=2)
+        self.mean = rows.mean(axis=0)
+        centred = rows - self.mean
+        self.covariance = centred.T @ centred / (len(rows) - self.unbiased)
+        self._root = symmetric_root(self.covariance)
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
+        """`n` draws [n, d] from N(μ, λΣ)."""
+        noise = rng.standard_normal((n, self.mean.size))
+        drawn: Rows = self.mean + np.sqrt(checked_bias(sampling_bias)) * (noise @ self._root)
+        return drawn
