@@ -1,0 +1,1 @@
+"""The `hygiene` command: parse, call one library function, print, translate errors."""

@@ -1,0 +1,1 @@
+"""The self-consuming loop: models trained on their own output, with tagging and filtering inside."""

@@ -1,0 +1,221 @@
+"""The keyed spread-spectrum codec: zero bits, presence only, with a p-value that is exact over the key.
+
+A secret isotropic direction in the phases of a mid band of the whitened luma (`planes`, `layouts`). The detector
+tries every cyclic shift, so the embedder starts from the shift that the picture favours already.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_torch_array
+from numpy.typing import NDArray
+
+from hygiene import statistics
+from hygiene.codecs import planes
+from hygiene.codecs.base import Batch, Scores
+from hygiene.codecs.layouts import SMALLEST_SIDE, Layout, own_layout, searched_layouts
+from hygiene.errors import ConfigurationError
+from hygiene.keys import Key
+
+Array = Any
+
+HIGHEST_PSNR, LOWEST_PSNR = 50.0, 40.0
+"""Adaptive strength, dB: never weaker than the first, never stronger than the second."""
+
+TARGET_LOG10_P = -60.0
+"""Adaptive strength stops here: enough in reserve for re-encoding and resizing."""
+
+REQUIRED_LOG10_P = -9.0
+"""A mark that stays above this is not worth its distortion: the picture is left as it was."""
+
+PRESENT_LOG10_P = -12.0
+"""At or under this, the mark counts as there already and nothing is added."""
+
+FLAT_CHANGE = 0.75
+"""Root-mean-square change, in grey levels, that a flat area shows at most."""
+
+BISECTIONS = 5
+MASK_POWER = 0.7
+AMPLITUDE_KNEE = 0.5
+REDUNDANT_SHARE = 0.8
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Keyed presence mark for grey and RGB pictures from 28×28 pixels up, on batches of one size.
+
+    psnr  strength as a peak signal-to-noise ratio in dB, or None for adaptive: the weakest mark between 50 and
+          40 dB that reaches log10 p = −60. Pictures with much flat area are marked more weakly than that.
+    """
+
+    psnr: float | None = None
+    name = "spread"
+
+    def __post_init__(self) -> None:
+        if self.psnr is not None and not 30 <= self.psnr <= 60:
+            raise ConfigurationError(f"psnr {self.psnr:g} dB is out of range: expected 30 (strong) to 60 (weak)")
+
+    def score(self, batch: Batch, key: Key) -> Scores:
+        """Evidence for `key`'s mark. statistic = −log10_p, which is comparable between sizes; larger = marked.
+
+        Each cyclic shift's cosine has an exact p-value over the key (`statistics.cosine_log10_p`); the best of all
+        shifts and layouts pays for them by Bonferroni, so the result is valid, and conservative, for any picture.
+        """
+        plane = planes.luma(_levels(batch))
+        layouts = searched_layouts(min(plane.shape[-2:]))
+        searches = sum(layout.searches for layout in layouts)
+        best = np.min([_shift_log10_p(planes.canonical(plane, each), each, key) for each in layouts], axis=0)
+        log10_p = statistics.bonferroni_log10_p(best, searches)
+        return Scores(-log10_p, log10_p)
+
+    def embed(self, batch: Batch, key: Key) -> Batch:
+        """Marked copies, same shape, dtype and library; see `Codec.embed` for when a picture comes back unchanged."""
+        xp = array_namespace(batch)
+        levels = _levels(batch)
+        plane = planes.luma(levels)
+        delta, ceiling = _unit_delta(plane, key)
+        amplitude = np.minimum(self._amplitudes(plane, delta, key, _rounding_noise(batch)), ceiling)
+        change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
+        marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
+        keep = (self.score(batch, key).log10_p > PRESENT_LOG10_P) & (
+            self.score(marked, key).log10_p <= REQUIRED_LOG10_P
+        )
+        chosen = planes.to_like(keep.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
+        return xp.where(chosen, marked, batch)
+
+    def _amplitudes(self, plane: Array, delta: Array, key: Key, noise: float) -> NDArray[np.float64]:
+        """Root-mean-square change per picture, in grey levels."""
+        if self.psnr is not None:
+            return np.full(plane.shape[0], _amplitude(np.float64(self.psnr), noise))
+        layout = own_layout(min(plane.shape[-2:]))
+        host, mark = planes.canonical(plane, layout), planes.canonical(delta, layout)
+        enough = np.full(plane.shape[0], LOWEST_PSNR)  # reaches the target, or is as strong as may be
+        trial = np.full(plane.shape[0], HIGHEST_PSNR)
+        step = HIGHEST_PSNR - LOWEST_PSNR
+        for _ in range(BISECTIONS + 1):
+            scale = planes.to_like(_amplitude(trial, noise).astype(np.float32), host)[:, None, None]
+            reached = _shift_log10_p(host + scale * mark, layout, key) <= TARGET_LOG10_P
+            enough = np.where(reached, np.maximum(trial, enough), enough)
+            step /= 2
+            trial = np.clip(trial + np.where(reached, step, -step), LOWEST_PSNR, HIGHEST_PSNR)
+        return np.asarray(_amplitude(enough, noise))
+
+
+def _levels(batch: Batch) -> Array:
+    """float32 grey levels 0..255 of a checked batch."""
+    xp = array_namespace(batch)
+    _check(batch)
+    floats = xp.astype(batch, xp.float32)
+    return floats if batch.dtype == xp.uint8 else floats * 255.0
+
+
+def _check(batch: Batch) -> None:
+    xp = array_namespace(batch)
+    expected = "expected [B, H, W] or [B, H, W, 3], uint8 or floating point in 0..1"
+    if batch.ndim not in (3, 4) or (batch.ndim == 4 and batch.shape[3] != 3):
+        raise ConfigurationError(f"a batch of shape {tuple(batch.shape)}: {expected}")
+    if batch.dtype != xp.uint8 and not xp.isdtype(batch.dtype, "real floating"):
+        raise ConfigurationError(f"a batch of {batch.dtype}: {expected}")
+    if min(batch.shape[1:3]) < SMALLEST_SIDE:
+        raise ConfigurationError(
+            f"pictures of {batch.shape[2]}×{batch.shape[1]} pixels: the short side must be ≥ {SMALLEST_SIDE}; "
+            "for smaller arrays use hygiene.codecs.spread_vectors"
+        )
+
+
+def _rounding_noise(batch: Batch) -> float:
+    """Mean squared error, in squared levels, that storing the result adds by itself."""
+    return 1 / 12 if batch.dtype == array_namespace(batch).uint8 else 0.0
+
+
+def _like_input(levels: Array, batch: Batch) -> Batch:
+    """Back from float32 levels to the batch's dtype and range."""
+    xp = array_namespace(batch)
+    clipped = xp.clip(levels, 0.0, 255.0)
+    whole = batch.dtype == xp.uint8
+    return xp.astype(xp.round(clipped) if whole else clipped / 255.0, batch.dtype)
+
+
+def _amplitude(psnr: Any, noise: float) -> Any:
+    """Root-mean-square change in levels that, with the rounding noise, comes to `psnr` dB."""
+    return np.sqrt(np.maximum(255.0**2 / 10 ** (psnr / 10) - noise, 1e-3))
+
+
+def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64]:
+    """log10 p of the best cyclic shift of each canonical plane, not yet corrected for the search."""
+    half, _ = planes.spectrum(plane, layout)
+    cosines = planes.correlation(planes.phases(half, layout), planes.to_like(layout.pattern(key), half), layout)
+    best = array_namespace(cosines).max(cosines, axis=(1, 2))
+    return statistics.cosine_log10_p(_to_numpy(best), layout.dimension)
+
+
+def _unit_delta(plane: Array, key: Key) -> tuple[Array, NDArray[np.float64]]:
+    """The change to the luma, masked by local activity, and the amplitude at which flat areas begin to show it.
+
+    [B, h, w] of unit root-mean-square, and [B] in grey levels: the mask is 1 where the picture is flat.
+    """
+    xp = array_namespace(plane)
+    layout = own_layout(min(plane.shape[-2:]))
+    scale = layout.short / min(plane.shape[-2:])
+    half, deviation = planes.spectrum(planes.canonical(plane, layout), layout)
+    pattern = _draw(_informed(half, key, layout), layout, plane, scale)
+    mask = planes.enlarge(deviation**MASK_POWER + 1.0, plane.shape[1], plane.shape[2], scale)
+    delta = mask * pattern
+    size, plain = (xp.sqrt(xp.mean(each * each, axis=(1, 2), keepdims=True) + 1e-20) for each in (delta, pattern))
+    return delta / size, FLAT_CHANGE * _to_numpy(size / plain)[:, 0, 0]
+
+
+def _informed(half: Array, key: Key, layout: Layout) -> Array:
+    """The half spectrum to add, given the host's.
+
+    Phases alone are scored, so a weak host bin turns further for the same energy (weight 1/|F|, kept finite by
+    AMPLITUDE_KNEE), and of a bin's push the part along its own phase only lengthens it (REDUNDANT_SHARE of that
+    part is spared). Both follow from the gradient of the cosine; the constants were measured on photographs.
+    """
+    xp = array_namespace(half)
+    bins = planes.to_like(layout.bins, half)
+    wanted = _favoured(half, key, layout)
+    amplitude = xp.abs(half)
+    power = xp.sum(xp.where(bins, amplitude**2, xp.zeros_like(amplitude)), axis=(1, 2), keepdims=True)
+    knee = AMPLITUDE_KNEE**2 * power / (layout.dimension / 2) + 1e-6
+    push = wanted / xp.sqrt(amplitude**2 + knee)
+    along = xp.real(push * xp.conj(half)) / (amplitude**2 + 1e-6)
+    spared = REDUNDANT_SHARE * xp.clip(along, 0.0, None) * half
+    return xp.where(bins, push - spared, xp.zeros_like(push))
+
+
+def _favoured(half: Array, key: Key, layout: Layout) -> Array:
+    """The key's pattern at the cyclic shift that correlates best with each host already, as a half spectrum."""
+    pattern = planes.to_like(layout.pattern(key), half)
+    cosines = _to_numpy(planes.correlation(planes.phases(half, layout), pattern, layout))
+    best = cosines.reshape(len(cosines), -1).argmax(axis=1)
+    down, right = np.divmod(best, layout.tile)
+    rows = np.fft.fftfreq(layout.tile, 1 / layout.tile)[None, :, None]
+    columns = np.arange(layout.tile // 2 + 1)[None, None, :]
+    turns = (down[:, None, None] * rows + right[:, None, None] * columns) / layout.tile
+    return pattern * planes.to_like(np.exp(-2j * np.pi * turns).astype(np.complex64), half)
+
+
+def _draw(half: Array, layout: Layout, plane: Array, scale: float) -> Array:
+    """The periodic pattern of half spectrum `half`, drawn at every native pixel, band-limited at any scale."""
+    xp = array_namespace(half)
+    used = int(np.ceil(layout.high))
+    height, width = plane.shape[-2:]
+    down = planes.to_like(_waves(height, scale, layout.tile), half)
+    across = planes.to_like(_waves(width, scale, layout.tile)[:, :used], half)
+    lines = down @ half[:, :, :used]
+    return xp.real(lines) @ xp.real(across).T - xp.imag(lines) @ xp.imag(across).T
+
+
+@lru_cache(maxsize=64)
+def _waves(native: int, scale: float, tile: int) -> NDArray[np.complex64]:
+    """[native, tile]: the tile's waves at the canonical position of each native pixel."""
+    position = (np.arange(native)[:, None] + 0.5) * scale - 0.5
+    return np.asarray(np.exp(2j * np.pi * position * np.fft.fftfreq(tile)[None, :]), dtype=np.complex64)
+
+
+def _to_numpy(array: Array) -> NDArray[np.float64]:
+    host = array.detach().cpu().numpy() if is_torch_array(array) else array
+    return np.asarray(host, dtype=np.float64)

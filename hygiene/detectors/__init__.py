@@ -1,0 +1,6 @@
+"""Detectors: anything that looks at a record and gives evidence that a generator made it."""
+
+from hygiene.detectors.base import Detection, Detector, Unreadable
+from hygiene.detectors.keyed import KeyedDetector
+
+__all__ = ["Detection", "Detector", "KeyedDetector", "Unreadable"]
