@@ -1,0 +1,133 @@
+"""`hygiene evaluate`: run a self-consuming loop from a configuration file into a run folder."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from evaluator.loop import Generation
+    from evaluator.runs import RunRecord
+
+EXAMPLE = """\
+# A rising tide: the real share of the pool halves at every generation, and a filter holds synthetic data back.
+loop = "rising_tide"      # fully_synthetic, synthetic_augmentation, fresh_data, rising_tide
+n_ini = 900               # real samples that generation 1 learns from
+n_s = 900                 # in a rising tide: samples that every later generation accepts from the pool
+generations = 12
+seed = 0
+sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality
+source = "digits_oracle"  # gaussian, mixture25, digits, digits_oracle, npz
+model = "kde"             # gaussian, mixture, kde
+features = "lenet"        # identity, lenet
+
+[filter]
+mode = "simulated"        # none, simulated (tpr, fpr), detector (recall or max_p; needs tagging)
+tpr = 0.9                 # share of tagged samples that the filter drops
+fpr = 0.0                 # share of real samples that it drops
+
+[tagging]
+mode = "informed"         # none, blind, informed
+strength = 4.0            # standard deviations along the key
+
+[metrics.frechet]
+[metrics.manifold]
+k = 5
+[metrics.diversity]
+"""
+
+
+@click.command(
+    epilog="""\b
+Example:
+  hygiene evaluate --example > tide.toml
+  hygiene evaluate tide.toml --out run
+""",
+)
+@click.argument("config", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="CONFIG.toml")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), metavar="RUN", help="The run folder.")
+@click.option(
+    "--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True,
+    help="What is printed at the end.",
+)  # fmt: skip
+@click.option("--example", is_flag=True, help="Print a configuration to start from, and stop.")
+def evaluate(config: Path | None, out: Path | None, style: str, example: bool) -> None:
+    """Train generation after generation on a mix of real data and what the last one made.
+
+    RUN receives config.json, generations.jsonl (one line per generation), floors.json (real against real) and
+    samples. Run again after a stop, it goes on and comes to the same lines.
+    """
+    if example:
+        click.echo(EXAMPLE, nl=False)
+        return
+    if config is None or out is None:
+        raise click.UsageError("give CONFIG.toml and --out RUN, or --example for a configuration to start from")
+    record = _run(config, out)
+    click.echo(json.dumps(_plain(record), indent=2) if style == "json" else _table(record))
+
+
+def _run(path: Path, out: Path) -> "RunRecord":
+    """Run to the end; warnings and progress go to stderr."""
+    from evaluator.config import load_config
+    from evaluator.runs import read_run, run_in_folder
+    from evaluator.threads import one_thread
+
+    config = load_config(path)
+    for warning in config.warnings():
+        click.echo(f"warning: {warning}", err=True)
+    with one_thread():
+        for step in run_in_folder(config, out):
+            _progress(step, config.generations)
+    return read_run(out)
+
+
+def _progress(step: "Generation", last: int) -> None:
+    if not sys.stderr.isatty():
+        return
+    first = next(iter(step.metrics.items()))
+    line = f"generation {step.generation}/{last}  {first[0]} {first[1]:.3g}  {step.seconds:.1f} s"
+    click.echo(f"\r\033[K{line}", err=True, nl=step.generation == last)
+
+
+def _plain(record: "RunRecord") -> dict[str, Any]:
+    return {
+        "config": record.config.to_dict(),
+        "key_digest": record.key_digest,
+        "floors": record.floors,
+        "generations": [step.to_dict() for step in record.generations],
+    }
+
+
+def _table(record: "RunRecord") -> str:
+    """One line per generation, real against real beneath; aligned columns."""
+    rows = [_cells(step) for step in record.generations]
+    floor = {"t": "real", **{name: _short(value) for name, value in record.floors.items()}}
+    names = list(dict.fromkeys(name for row in rows for name in row if name != "k"))
+    lines = [names, *([row.get(name, "") for name in names] for row in [*rows, floor])]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(names))]
+    text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    return "\n".join([*text, _legend(record)])
+
+
+def _cells(step: "Generation") -> dict[str, str]:
+    cells = {"t": str(step.generation), "n_real": str(step.n_real), "n_synthetic": str(step.n_synthetic)}
+    cells |= {name: _short(value) for name, value in step.metrics.items()}
+    if step.filter is not None:
+        cells |= {"tpr": _short(step.filter.tpr), "fpr": _short(step.filter.fpr)}
+    cells |= {name: _short(step.mark[name]) for name in ("raw_mark", "published_mark") if name in step.mark}
+    return cells
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _legend(record: "RunRecord") -> str:
+    config = record.config
+    neighbours = record.floors.get("k")
+    parts = [f"last line: real against real (the floor); features: {config.features.name}"]
+    parts += [f"k = {neighbours:.0f}"] if neighbours else []
+    parts += [f"marks in units of the strength ({config.tagging.alpha:g} sd)"] if record.key_digest else []
+    return "; ".join(parts)

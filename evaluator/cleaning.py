@@ -1,0 +1,179 @@
+"""Hygiene inside the loop: what a generation publishes is tagged, and what the trainer takes is filtered."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.config import LoopConfig
+from evaluator.models.base import Rows
+from evaluator.training_sets import TrainingSet, joined
+from hygiene.codecs.spread_vectors import SpreadVectors
+from hygiene.errors import InfeasibleError
+
+Mask = NDArray[np.bool_]
+Draw = Callable[[int], Rows]
+
+
+@dataclass(frozen=True)
+class FilterCounts:
+    """What a filter saw and excluded, against the truth. Counts add; a share of nothing is None."""
+
+    tagged_seen: int = 0
+    tagged_excluded: int = 0
+    real_seen: int = 0
+    real_excluded: int = 0
+
+    def __add__(self, other: "FilterCounts") -> "FilterCounts":
+        mine, theirs = asdict(self), asdict(other)
+        return FilterCounts(**{name: mine[name] + theirs[name] for name in mine})
+
+    @property
+    def tpr(self) -> float | None:
+        """Share of tagged samples excluded."""
+        return _share(self.tagged_excluded, self.tagged_seen)
+
+    @property
+    def fpr(self) -> float | None:
+        """Share of real samples excluded."""
+        return _share(self.real_excluded, self.real_seen)
+
+    @property
+    def ppv(self) -> float | None:
+        """Share of excluded samples that were tagged."""
+        return _share(self.tagged_excluded, self.tagged_excluded + self.real_excluded)
+
+    @property
+    def residual_synthetic(self) -> float | None:
+        """Tagged share of what was kept."""
+        tagged, real = self.tagged_seen - self.tagged_excluded, self.real_seen - self.real_excluded
+        return _share(tagged, tagged + real)
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        """Counts and shares, plain."""
+        shares = {name: getattr(self, name) for name in ("tpr", "fpr", "ppv", "residual_synthetic")}
+        return {**asdict(self), **shares}
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+class Gate(Protocol):
+    """Says which samples the trainer does not get."""
+
+    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
+        """[n], True = excluded. `tagged` is the truth about `rows` [n, d]; a detector ignores it."""
+        ...
+
+
+@dataclass(frozen=True)
+class RandomDrop:
+    """The simulated filter: tagged samples go with probability `tpr`, real ones with `fpr`, at random.
+
+    Not the same as thresholding a score, which selects what it lets through.
+    """
+
+    tpr: float = 0.0
+    fpr: float = 0.0
+
+    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
+        """One uniform number per row, so that arms of one seed drop nested sets."""
+        return rng.random(len(rows)) < (self.tpr if tagged else self.fpr)
+
+
+@dataclass(frozen=True)
+class MarkDetector:
+    """The real filter: reads the mark and excludes what scores at or above a threshold.
+
+    `least_statistic`, in standard deviations over real data, or `max_log10_p` decides; the other is off.
+    """
+
+    codec: SpreadVectors
+    least_statistic: float = math.inf
+    max_log10_p: float = -math.inf
+
+    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
+        """Deterministic: the same row always gets the same answer."""
+        scores = self.codec.score(rows)
+        found: Mask = (scores.statistic >= self.least_statistic) | (scores.log10_p <= self.max_log10_p)
+        return found
+
+
+def recall_threshold(codec: SpreadVectors, tagged: Rows, recall: float) -> float:
+    """The statistic at or above which a further tagged sample lies with probability ≥ `recall`.
+
+    The ⌊(1−recall)(n+1)⌋-th smallest of n calibration scores (the split-conformal bound, marginal over both
+    draws). Informed tagging gives all rows one score up to rounding: a small allowance keeps rounding from
+    deciding.
+    """
+    rank = math.floor((1 - recall) * (len(tagged) + 1) + 1e-9)
+    if rank < 1:
+        raise InfeasibleError(
+            f"recall {recall} cannot be calibrated on {len(tagged)} tagged samples: tag more, or ask for less"
+        )
+    return float(np.sort(codec.project(tagged))[rank - 1]) - 1e-9
+
+
+def published(codec: SpreadVectors | None, config: LoopConfig, raw: Rows) -> Rows:
+    """What leaves the generator [n, d]: `raw`, marked as the configuration says."""
+    if codec is None:
+        return raw
+    return codec.embed(raw, config.tagging.alpha, informed=config.tagging.mode == "informed")
+
+
+def filtered(
+    real: Rows, tagged: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator
+) -> tuple[TrainingSet, FilterCounts]:
+    """What passes the gate, and the counts. Real and tagged rows have streams of their own: a fixed real set
+    gets the same verdicts at every generation when its stream is the same."""
+    real_out = gate.excludes(real, False, real_rng)
+    tagged_out = gate.excludes(tagged, True, tagged_rng)
+    counts = FilterCounts(len(tagged), int(tagged_out.sum()), len(real), int(real_out.sum()))
+    return joined(real[~real_out], tagged[~tagged_out]), counts
+
+
+def scraped_counts(accepted: TrainingSet, odds: float, drop: RandomDrop, rng: np.random.Generator) -> FilterCounts:
+    """How much a simulated filter had to see, and excluded, until the accepted set was full.
+
+    Nobody needs to draw what is thrown away: of candidates that pass with probability a, the number rejected
+    before the N-th passes is negative binomial (N, a), and a rejected one is tagged with a fixed probability.
+    """
+    real_share = odds / (1 + odds)
+    tagged_rejected, real_rejected = (1 - real_share) * drop.tpr, real_share * drop.fpr
+    rejected = tagged_rejected + real_rejected
+    if rejected == 0:
+        return FilterCounts(accepted.n_synthetic, 0, accepted.n_real, 0)
+    excluded = int(rng.negative_binomial(len(accepted.rows), 1 - rejected))
+    tagged = int(rng.binomial(excluded, tagged_rejected / rejected))
+    return FilterCounts(accepted.n_synthetic + tagged, tagged, accepted.n_real + excluded - tagged, excluded - tagged)
+
+
+def scraped(
+    draw_real: Draw, draw_tagged: Draw, odds: float, gate: Gate, size: int, max_scrape: int,
+    origins: np.random.Generator,
+) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
+    """Candidates from a pool with real : synthetic `odds`, judged `size` at a time until `size` are accepted.
+
+    What the last round accepts beyond that is counted as seen and not used. Raises InfeasibleError after
+    `max_scrape`·`size` candidates.
+    """
+    real_rows, tagged_rows, counts, missing = [], [], FilterCounts(), size
+    for _ in range(max_scrape):
+        n_real = int(origins.binomial(size, odds / (1 + odds)))
+        kept, seen = filtered(draw_real(n_real), draw_tagged(size - n_real), gate, origins, origins)
+        counts += seen
+        taken = origins.permutation(len(kept.rows))[:missing]
+        is_real = taken < kept.n_real
+        real_rows.append(kept.rows[taken[is_real]])
+        tagged_rows.append(kept.rows[taken[~is_real]])
+        missing -= len(taken)
+        if missing == 0:
+            return joined(np.concatenate(real_rows), np.concatenate(tagged_rows)), counts
+    raise InfeasibleError(
+        f"the filter accepted {size - missing} of {size} samples in {max_scrape * size} candidates: hardly "
+        "anything else is left in the pool; ask for fewer generations, a lower recall or a larger max_scrape"
+    )

@@ -1,0 +1,147 @@
+"""What a loop's configuration is refused for: types, ranges, and fields that contradict each other."""
+
+import types
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from evaluator.config import LoopConfig
+
+LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data", "rising_tide")
+POOLS = ("previous", "all")
+FILTERS = ("none", "simulated", "detector")
+TAGGINGS = ("none", "blind", "informed")
+
+
+def check(config: "LoopConfig") -> None:
+    """Raises ConfigurationError with one line that names the field, what it is and what was expected."""
+    _check_values(config)
+    _check_loop(config)
+    _check_filter(config)
+    _check_tagging(config)
+
+
+def _check_types(record: Any, where: str) -> None:
+    """Every field holds what its annotation says; an integer is a float too, a bool is neither."""
+    for name, hint in get_type_hints(type(record)).items():
+        value = getattr(record, name)
+        allowed = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+        plain = tuple(get_origin(kind) or kind for kind in allowed)
+        accepted = (*plain, int) if float in plain else plain
+        if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in plain):
+            wanted = " or ".join(kind.__name__ for kind in plain if kind is not types.NoneType)
+            raise ConfigurationError(f"{where}{name} is {value!r}, expected {wanted}")
+
+
+def _refuse_unless(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigurationError(message)
+
+
+def _check_name(value: str, known: tuple[str, ...], what: str) -> None:
+    _refuse_unless(value in known, f"{what} is {value!r}: choose one of {', '.join(known)}")
+
+
+def _check_values(config: "LoopConfig") -> None:
+    """Types, names and ranges of single fields."""
+    _check_types(config, "")
+    _check_types(config.filter, "filter.")
+    _check_types(config.tagging, "tagging.")
+    _check_name(config.loop, LOOPS, "loop")
+    _check_name(config.pool, POOLS, "pool")
+    _check_name(config.filter.mode, FILTERS, "filter.mode")
+    _check_name(config.tagging.mode, TAGGINGS, "tagging.mode")
+    least = {"n_ini": 2, "n_s": 1, "n_r": 0, "generations": 1, "seed": 0, "n_reference": 2}
+    least |= {"max_scrape": 1, "keep_samples": 0, "probe_keys": 0}
+    for name, bound in least.items():
+        _refuse_unless(getattr(config, name) >= bound, f"{name} is {getattr(config, name)}, expected at least {bound}")
+    _refuse_unless(config.measured >= 2, f"{config.measured} samples to measure on, expected at least 2: set n_measure")
+    _refuse_unless(
+        0 < config.sampling_bias <= 1,
+        f"sampling_bias is {config.sampling_bias}, expected 0 < λ ≤ 1 (1 = unbiased)",
+    )
+    _refuse_unless(bool(config.metrics), "metrics is empty: name at least one")
+
+
+def _check_loop(config: "LoopConfig") -> None:
+    """What a loop needs and what contradicts it."""
+    loop, tide = config.loop, config.loop == "rising_tide"
+    if loop == "fully_synthetic" or tide:
+        _refuse_unless(
+            config.n_r == 0,
+            f"n_r is {config.n_r} in {loop}, which "
+            + ("draws its real samples by the pool's odds" if tide else "has no real samples after generation 1")
+            + ": leave n_r out",
+        )
+    else:
+        _refuse_unless(config.n_r > 0, f"n_r is 0 in {loop}: give the real samples per generation")
+    _refuse_unless(tide or config.initial_odds is None, f"initial_odds is given in {loop}: only rising_tide has a tide")
+    if tide and config.initial_odds is not None:
+        _refuse_unless(config.initial_odds > 0, f"initial_odds is {config.initial_odds}, expected more than 0")
+    _refuse_unless(
+        not config.top_up or loop in ("fresh_data", "rising_tide"),
+        f"top_up in {loop}: it has no further real samples to scrape; use fresh_data or rising_tide",
+    )
+    _refuse_unless(
+        not (config.tops_up and config.pool == "all"),
+        "pool = all with a top-up: the scraped pool has no end already; use pool = previous",
+    )
+    _refuse_unless(
+        config.source.name != "npz" or config.reference is not None,
+        "the source npz needs a [reference]: metrics must not see the rows that models are trained on",
+    )
+
+
+def _check_share(value: float | None, name: str, below_one: bool = False) -> None:
+    if value is None:
+        return
+    bound = "0 or more, less than 1" if below_one else "a share from 0 to 1"
+    _refuse_unless(0 <= value < 1 or (value == 1 and not below_one), f"{name} is {value}, expected {bound}")
+
+
+def _check_filter(config: "LoopConfig") -> None:
+    """The fields of [filter] that its mode takes, and no others."""
+    chosen = config.filter
+    takes: tuple[str, ...] = {"none": (), "simulated": ("tpr", "fpr"), "detector": ("recall", "max_p")}[chosen.mode]
+    given = [name for name in ("tpr", "fpr", "recall", "max_p") if getattr(chosen, name) is not None]
+    wrong = [name for name in given if name not in takes]
+    _refuse_unless(
+        not wrong,
+        f"filter.{', filter.'.join(wrong)} with filter.mode = {chosen.mode}, "
+        f"which takes {' and '.join(takes) or 'nothing'}",
+    )
+    if chosen.mode == "simulated":
+        _refuse_unless("tpr" in given, "filter.mode = simulated needs filter.tpr, the share of tagged samples dropped")
+        _check_share(chosen.tpr, "filter.tpr")
+        _check_share(chosen.fpr, "filter.fpr", below_one=True)
+        _refuse_unless(
+            config.loop != "fully_synthetic" or chosen.tpr != 1,
+            "filter.tpr = 1 in fully_synthetic leaves nothing to train on: give less than 1",
+        )
+    if chosen.mode == "detector":
+        _check_detector(config, given)
+
+
+def _check_detector(config: "LoopConfig", given: list[str]) -> None:
+    chosen = config.filter
+    _refuse_unless(len(given) == 1, "filter.mode = detector needs either filter.recall or filter.max_p, not both")
+    _refuse_unless(config.tagging.mode != "none", "filter.mode = detector finds nothing with tagging.mode = none")
+    if chosen.max_p is not None:
+        _refuse_unless(0 < chosen.max_p < 1, f"filter.max_p is {chosen.max_p}, expected a p-value between 0 and 1")
+    if chosen.recall is not None:
+        _refuse_unless(0 < chosen.recall < 1, f"filter.recall is {chosen.recall}, expected more than 0, less than 1")
+        # The floor((1-r)(n+1))-th smallest score must exist.
+        _refuse_unless(
+            (1 - chosen.recall) * (config.n_s + 1) >= 1,
+            f"filter.recall = {chosen.recall} cannot be calibrated on n_s = {config.n_s} tagged samples: "
+            f"it needs at least {round(1 / (1 - chosen.recall)) - 1}",
+        )
+
+
+def _check_tagging(config: "LoopConfig") -> None:
+    tagging = config.tagging
+    if tagging.mode == "none":
+        given = [name for name in ("strength", "key_file") if getattr(tagging, name) is not None]
+        _refuse_unless(not given, f"tagging.{', tagging.'.join(given)} with tagging.mode = none, which marks nothing")
+    _refuse_unless(tagging.alpha > 0, f"tagging.strength is {tagging.alpha}, expected more than 0")

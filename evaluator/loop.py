@@ -1,0 +1,247 @@
+"""The self-consuming loop: for t = 1 … T a training set, a fresh model, its samples, what they measure.
+
+It yields; it prints, plots and writes nothing.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluator.cleaning import (
+    FilterCounts,
+    Gate,
+    MarkDetector,
+    RandomDrop,
+    filtered,
+    published,
+    recall_threshold,
+    scraped,
+    scraped_counts,
+)
+from evaluator.config import LoopConfig
+from evaluator.models import GenerativeModel, make_model
+from evaluator.models.base import Rows
+from evaluator.probes import mark_probes
+from evaluator.setup import Setup, check_choices, measure, prepare
+from evaluator.streams import stream
+from evaluator.training_sets import TrainingSet, accepted_odds, initial_set, real_part, topped_up
+from hygiene.codecs.spread_vectors import SpreadVectors
+from hygiene.errors import InfeasibleError
+from hygiene.keys import Key, load_key
+
+
+@dataclass(frozen=True)
+class State:
+    """All that generation t+1 needs of generation t: its model is fitted again from its own training set.
+
+    generation    t
+    training_set  D^t [n, d]
+    pool          synthetic samples accepted so far [m, d], with pool = all; else empty
+    threshold     statistic at which a detector with a recall excludes; None before it is calibrated
+    """
+
+    generation: int
+    training_set: Rows = field(repr=False)
+    pool: Rows = field(repr=False)
+    threshold: float | None = None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One generation of the loop, t = 1 … T.
+
+    n_real, n_synthetic  what its model learned from
+    metrics              of raw (untagged) samples that are not fed forward, against held-out real samples
+    filter               what the filter saw and excluded for this training set; None at t = 1
+    mark                 `probes.mark_probes`; empty without tagging
+    samples              the first raw samples [keep_samples, d]
+    seconds              wall time; not part of the result
+    state                what a resumed run starts from
+    """
+
+    generation: int
+    n_real: int
+    n_synthetic: int
+    metrics: dict[str, float]
+    filter: FilterCounts | None = None
+    mark: dict[str, float] = field(default_factory=dict)
+    samples: Rows = field(default_factory=lambda: np.empty((0, 0)), repr=False, compare=False)
+    seconds: float = field(default=0.0, compare=False)
+    state: State | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a line of generations.jsonl holds: equal configurations give equal lines, so no wall time."""
+        return {
+            "generation": self.generation,
+            "n_real": self.n_real,
+            "n_synthetic": self.n_synthetic,
+            "metrics": self.metrics,
+            "filter": None if self.filter is None else self.filter.to_dict(),
+            "mark": self.mark,
+        }
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> "Generation":
+        """The generation that `to_dict` wrote."""
+        counts = row["filter"]
+        return cls(
+            **{name: row[name] for name in ("generation", "n_real", "n_synthetic", "metrics", "mark")},
+            filter=counts and FilterCounts(**{name: counts[name] for name in FilterCounts.__dataclass_fields__}),
+        )
+
+
+def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None = None) -> Iterator[Generation]:
+    """Yield generation after generation, 1 … config.generations.
+
+    setup  shared ground from `prepare`; made here when not given
+    start  the state of the last generation of an earlier run of the same configuration: goes on behind it
+    """
+    check_choices(config)
+    run = _Run(config, setup or prepare(config))
+    state, model = start, None if start is None else run.fitted(start)
+    while state is None or state.generation < config.generations:
+        began = time.perf_counter()
+        if state is None or model is None:
+            training, counts, state = run.first()
+        else:
+            training, counts, state = run.following(state, model)
+        model = run.fitted(state)
+        yield run.measured(training, counts, state, model, began)
+
+
+def loop_key(config: LoopConfig) -> Key | None:
+    """The key that this loop tags with: from its file, or derived from the seed; None without tagging."""
+    if config.tagging.mode == "none":
+        return None
+    if config.tagging.key_file is not None:
+        return load_key(Path(config.tagging.key_file))
+    return Key(hashlib.sha256(f"self-consuming loop {config.seed}".encode()).digest())
+
+
+Step = tuple[TrainingSet, FilterCounts | None, State]
+
+
+class _Run:
+    """A configuration with what stays the same over its generations: key, codec, wrong keys."""
+
+    def __init__(self, config: LoopConfig, setup: Setup) -> None:
+        self.config, self.setup = config, setup
+        self.initial = initial_set(config, setup.source)
+        key = loop_key(config)
+        self.codec = None if key is None else SpreadVectors(key, self.initial.rows)
+        others = [] if key is None else [key.subkey(f"wrong {i}") for i in range(config.probe_keys)]
+        self.wrong = [SpreadVectors(other, self.initial.rows) for other in others]
+
+    def rng(self, generation: int, purpose: str) -> np.random.Generator:
+        return stream(self.config.seed, generation, purpose)
+
+    def fitted(self, state: State) -> GenerativeModel:
+        """A new model, trained from scratch on D^t."""
+        model = make_model(self.config.model.name, **self.config.model.parameters)
+        model.fit(state.training_set, self.rng(state.generation, "fit"))
+        return model
+
+    def output(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
+        """`n` samples as they are published, [n, d]."""
+        return published(self.codec, self.config, model.sample(n, self.config.sampling_bias, rng))
+
+    def first(self) -> Step:
+        rows = self.initial.rows
+        return self.initial, None, State(1, rows, rows[:0])
+
+    def following(self, state: State, model: GenerativeModel) -> Step:
+        """The training set of the next generation out of what `model` publishes."""
+        t = state.generation + 1
+        gate, threshold = self.gate(state, model)
+        pool = state.pool
+        if not self.config.tops_up:
+            training, counts, pool = self.mixed(t, model, gate, pool)
+        elif isinstance(gate, RandomDrop):
+            training, counts = self.simulated_scrape(t, model, gate)
+        else:
+            training, counts = self.real_scrape(t, model, gate)
+        if len(training.rows) < 2:
+            raise InfeasibleError(f"the filter left {len(training.rows)} samples to generation {t}: lower its recall")
+        return training, counts, State(t, training.rows, pool, threshold)
+
+    def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:
+        """The filter, and the threshold it came to, which is kept over the generations."""
+        chosen = self.config.filter
+        if chosen.mode != "detector" or self.codec is None:
+            return RandomDrop(chosen.tpr or 0.0, chosen.fpr or 0.0), None
+        if chosen.recall is None:
+            return MarkDetector(self.codec, max_log10_p=float(np.log10(chosen.max_p or 1.0))), None
+        threshold = state.threshold
+        if threshold is None:  # calibrated once, on generation 1's tagged samples, a set of their own
+            tagged = self.output(model, self.config.n_s, self.rng(1, "calibrate"))
+            threshold = recall_threshold(self.codec, tagged, chosen.recall)
+        return MarkDetector(self.codec, least_statistic=threshold), threshold
+
+    def mixed(self, t: int, model: GenerativeModel, gate: Gate, pool: Rows) -> tuple[TrainingSet, FilterCounts, Rows]:
+        """n_r real and n_s synthetic samples through the filter, no top-up; every sample is judged once."""
+        config = self.config
+        tagged = self.output(model, config.n_s, self.rng(t - 1, "publish"))
+        real = real_part(config, self.setup.source, t) if config.n_r else tagged[:0]
+        fixed = config.loop == "synthetic_augmentation"
+        real_rng = self.rng(1 if fixed else t, "filter_real")
+        training, counts = filtered(real, tagged, gate, real_rng, self.rng(t, "filter_tagged"))
+        if config.pool == "previous":
+            return training, counts, pool
+        kept = training.rows[training.n_real :]
+        pool = np.concatenate([pool, kept])
+        rows = np.concatenate([training.rows[: training.n_real], pool])
+        return TrainingSet(rows, training.n_real, len(pool)), counts, pool
+
+    def simulated_scrape(self, t: int, model: GenerativeModel, drop: RandomDrop) -> tuple[TrainingSet, FilterCounts]:
+        """N accepted samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
+        n, odds = self.config.size, self.config.odds(t)
+        real = self.setup.source.draw(n, self.rng(t, "real"))
+        tagged = self.output(model, n, self.rng(t - 1, "publish"))
+        passed = accepted_odds(odds, drop.tpr, drop.fpr)
+        training = topped_up(real, tagged, passed, self.rng(t, "origin"))
+        return training, scraped_counts(training, odds, drop, self.rng(t, "filter_tagged"))
+
+    def real_scrape(self, t: int, model: GenerativeModel, gate: Gate) -> tuple[TrainingSet, FilterCounts]:
+        """N accepted samples out of candidates that are drawn, tagged and read."""
+        config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
+        return scraped(
+            lambda n: self.setup.source.draw(n, real_rng),
+            lambda n: self.output(model, n, tagged_rng),
+            config.odds(t),
+            gate,
+            config.size,
+            config.max_scrape,
+            self.rng(t, "origin"),
+        )
+
+    def measured(
+        self,
+        training: TrainingSet,
+        counts: FilterCounts | None,
+        state: State,
+        model: GenerativeModel,
+        began: float,
+    ) -> Generation:
+        """Metrics and probes of a second set of samples, not the one fed forward."""
+        config, t = self.config, state.generation
+        raw = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
+        mark = {}
+        if self.codec is not None:
+            marked = published(self.codec, config, raw)
+            mark = mark_probes(raw, marked, self.setup.held_out, self.codec, config.tagging.alpha, self.wrong)
+        return Generation(
+            generation=t,
+            n_real=training.n_real,
+            n_synthetic=training.n_synthetic,
+            metrics=measure(config, self.setup, raw),
+            filter=counts,
+            mark=mark,
+            samples=raw[: config.keep_samples],
+            seconds=time.perf_counter() - began,
+            state=state,
+        )

@@ -1,0 +1,129 @@
+"""Configurations: read, written, and refused by name."""
+
+import json
+import tomllib
+
+import pytest
+
+from evaluator.config import Choice, Filter, LoopConfig, Tagging, load_config
+from hygiene.errors import ConfigurationError
+
+BASE = {"n_ini": 100, "n_s": 90}
+FRESH = {**BASE, "loop": "fresh_data", "n_r": 10}
+SYNTHETIC = {**BASE, "loop": "fully_synthetic"}
+TIDE = {**BASE, "loop": "rising_tide"}
+
+REFUSED = {
+    "unknown field": ({**FRESH, "n_real": 3}, r"no field n_real: it has loop, n_ini"),
+    "unknown field of a table": ({**FRESH, "filter": {"recal": 0.9}}, r"\[filter\] has no field recal: it has mode"),
+    "missing fields": ({"loop": "fresh_data"}, "lacks n_ini, n_s"),
+    "wrong type": ({**FRESH, "generations": "ten"}, "generations is 'ten', expected int"),
+    "bool for a number": ({**FRESH, "seed": True}, "seed is True, expected int"),
+    "unknown loop": ({**BASE, "loop": "fresh"}, "loop is 'fresh': choose one of fully_synthetic, synthetic_aug"),
+    "unknown pool": ({**FRESH, "pool": "some"}, "pool is 'some': choose one of previous, all"),
+    "unknown filter": ({**FRESH, "filter": {"mode": "off"}}, "filter.mode is 'off': choose one of none, simul"),
+    "unknown tagging": ({**FRESH, "tagging": {"mode": "loud"}}, "tagging.mode is 'loud': choose one of none, bl"),
+    "real data in a synthetic loop": ({**SYNTHETIC, "n_r": 5}, "n_r is 5 in fully_synthetic"),
+    "real count in a tide": ({**TIDE, "n_r": 5}, "n_r is 5 in rising_tide"),
+    "no real data in a fresh loop": ({**FRESH, "n_r": 0}, "n_r is 0 in fresh_data"),
+    "tide with a growing pool": ({**TIDE, "pool": "all"}, "pool = all with a top-up"),
+    "tide outside a tide": ({**FRESH, "initial_odds": 2.0}, "initial_odds is given in fresh_data"),
+    "top-up without fresh data": (
+        {**FRESH, "loop": "synthetic_augmentation", "top_up": True},
+        "top_up in synthetic_augmentation",
+    ),
+    "tpr beyond one": ({**FRESH, "filter": {"mode": "simulated", "tpr": 1.2}}, "filter.tpr is 1.2"),
+    "fpr of one": ({**FRESH, "filter": {"mode": "simulated", "tpr": 1.0, "fpr": 1.0}}, "filter.fpr is 1.0"),
+    "simulated without tpr": ({**FRESH, "filter": {"mode": "simulated"}}, "needs filter.tpr"),
+    "rates without a filter": ({**FRESH, "filter": {"tpr": 0.5}}, "filter.tpr with filter.mode = none"),
+    "recall of a simulated filter": (
+        {**FRESH, "filter": {"mode": "simulated", "tpr": 0.5, "recall": 0.5}},
+        "filter.recall with filter.mode = simulated, which takes tpr and fpr",
+    ),
+    "everything filtered": (
+        {**SYNTHETIC, "filter": {"mode": "simulated", "tpr": 1.0}},
+        "leaves nothing to train on",
+    ),
+    "detector without a mark": (
+        {**FRESH, "filter": {"mode": "detector", "recall": 0.5}},
+        "finds nothing with tagging.mode = none",
+    ),
+    "recall and max_p": (
+        {**FRESH, "filter": {"mode": "detector", "recall": 0.5, "max_p": 0.1}, "tagging": {"mode": "blind"}},
+        "either filter.recall or filter.max_p",
+    ),
+    "recall beyond calibration": (
+        {**FRESH, "filter": {"mode": "detector", "recall": 0.99}, "tagging": {"mode": "blind"}},
+        "n_s = 90 tagged samples: it needs at least 99",
+    ),
+    "strength without a mark": ({**FRESH, "tagging": {"strength": 3.0}}, "tagging.strength with tagging.mode = none"),
+    "no strength": ({**FRESH, "tagging": {"mode": "blind", "strength": 0.0}}, "tagging.strength is 0.0"),
+    "bias above one": ({**FRESH, "sampling_bias": 1.5}, "sampling_bias is 1.5"),
+    "no generations": ({**FRESH, "generations": 0}, "generations is 0, expected at least 1"),
+    "nothing to measure": ({**FRESH, "n_measure": 1}, "1 samples to measure on"),
+    "no metrics": ({**FRESH, "metrics": {}}, "metrics is empty"),
+    "rows without a reference": ({**FRESH, "source": {"name": "npz", "path": "x"}}, r"npz needs a \[reference\]"),
+    "a choice without a name": ({**FRESH, "model": {"bandwidth": 0.1}}, r"\[model\] is .*expected a name"),
+    "a number for a choice": ({**FRESH, "model": 3}, r"\[model\] is 3, expected a name"),
+    "a name for a table": ({**FRESH, "filter": "simulated"}, r"\[filter\] is 'simulated', expected a table"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_by_name(case):
+    values, message = REFUSED[case]
+    with pytest.raises(ConfigurationError, match=message):
+        LoopConfig.from_dict(values)
+
+
+TOML = """
+loop = "fresh_data"
+n_ini = 100
+n_r = 10
+n_s = 90
+sampling_bias = 1
+model = "mixture"
+[source]
+name = "gaussian"
+dimension = 5
+[filter]
+mode = "simulated"
+tpr = 0.5
+[metrics.manifold]
+k = 3
+"""
+
+
+def test_toml_is_read_and_json_gives_the_same_back(tmp_path):
+    (tmp_path / "loop.toml").write_text(TOML)
+    config = load_config(tmp_path / "loop.toml")
+    assert config.source == Choice("gaussian", {"dimension": 5})
+    assert config.model == Choice("mixture")
+    assert config.filter == Filter("simulated", tpr=0.5)
+    assert config.metrics == {"manifold": {"k": 3}}
+    assert LoopConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert LoopConfig.from_dict(tomllib.loads(TOML)) == config
+
+
+def test_files_that_are_no_toml_or_not_there(tmp_path):
+    (tmp_path / "bad.toml").write_text("loop = ")
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        load_config(tmp_path / "bad.toml")
+    with pytest.raises(ConfigurationError, match="cannot read the configuration"):
+        load_config(tmp_path / "absent.toml")
+
+
+def test_the_tide_halves_its_odds_and_others_keep_theirs():
+    tide = LoopConfig(**TIDE)
+    assert [tide.odds(t) for t in (2, 3, 4)] == [1.0, 0.5, 0.25]
+    assert LoopConfig(**TIDE, initial_odds=1.0).odds(3) == 0.125
+    assert LoopConfig(**FRESH).odds(7) == 10 / 90
+
+
+def test_what_is_allowed_and_probably_not_meant_is_said():
+    drop = Filter("simulated", tpr=0.5)
+    assert "only shrinks n" in LoopConfig(**SYNTHETIC, filter=drop).warnings()[0]
+    assert LoopConfig(**FRESH, filter=drop).warnings() == []
+    informed = LoopConfig(**FRESH, filter=Filter("detector", recall=0.5), tagging=Tagging("informed"))
+    assert "excludes all" in informed.warnings()[0]
+    assert "repeat rows" in LoopConfig(**FRESH, source=Choice("digits")).warnings()[0]
