@@ -53,9 +53,10 @@ class LeNet:
         self.side = round(rows.shape[1] ** 0.5)
         if self.side**2 != rows.shape[1] or self.side < 8 or self.side % 4:
             raise ConfigurationError(
-                "LeNet takes square images with a side divisible by 4, from 8 up; "
-                f"got rows of {rows.shape[1]} numbers"
+                f"LeNet takes square images with a side divisible by 4, from 8 up; got rows of {rows.shape[1]} numbers"
             )
+        if len(labelled.labels) != len(rows):
+            raise ConfigurationError(f"{len(rows)} rows with {len(labelled.labels)} labels: give one label to each")
         self.name = "lenet"
         self._shift, self._scale = float(rows.mean()), float(rows.std()) or 1.0
         images, labels = self._images(rows), torch.as_tensor(np.asarray(labelled.labels, dtype=np.int64))
@@ -70,9 +71,7 @@ class LeNet:
 
         checked = checked_rows(rows, at_least=1)
         if checked.shape[1] != self.side**2:
-            raise ConfigurationError(
-                f"LeNet was trained on {self.side}×{self.side}, got rows of {checked.shape[1]}"
-            )
+            raise ConfigurationError(f"LeNet was trained on {self.side}×{self.side}, got rows of {checked.shape[1]}")
         with torch.inference_mode():
             features: Rows = self._network(self._images(checked)).numpy().astype(np.float64)
         return features

@@ -73,9 +73,7 @@ class ArraySource:
 
     def __post_init__(self) -> None:
         if checked_rows(self.rows, at_least=1).shape[1] != np.prod(self.shape):
-            raise ConfigurationError(
-                f"rows of {self.rows.shape[1]} numbers do not fold into the shape {self.shape}"
-            )
+            raise ConfigurationError(f"rows of {self.rows.shape[1]} numbers do not fold into the shape {self.shape}")
 
     @property
     def dimension(self) -> int:

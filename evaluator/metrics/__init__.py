@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from evaluator.metrics.diversity import diversity
-from evaluator.metrics.frechet import frechet
-from evaluator.metrics.manifold import manifold
+from evaluator.metrics import diversity, frechet, manifold
 from evaluator.metrics.reference import Real, Reference
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
@@ -15,9 +13,9 @@ __all__ = ["METRICS", "Reference", "floor", "measure"]
 
 # name -> f(real features [n, f] or Reference, synthetic features [m, f]) -> named floats
 METRICS: dict[str, Callable[[Real, Rows], dict[str, float]]] = {
-    "frechet": frechet,
-    "manifold": manifold,
-    "diversity": diversity,
+    "frechet": frechet.frechet,
+    "manifold": manifold.manifold,
+    "diversity": diversity.diversity,
 }
 
 

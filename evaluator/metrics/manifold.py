@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from evaluator.geometry import squared_distances
-from evaluator.metrics.reference import CHUNK, Real, paired, squared_radii
+from evaluator.metrics.reference import Real, blocks, paired, squared_radii
 
 
 def manifold(real: Real, synthetic: ArrayLike, k: int = 5) -> dict[str, float]:
@@ -19,9 +19,9 @@ def manifold(real: Real, synthetic: ArrayLike, k: int = 5) -> dict[str, float]:
     real_radii, synthetic_radii = reference.radii(k), squared_radii(rows, k)
     counts = np.zeros(len(rows), dtype=np.int64)  # real balls that hold each synthetic row
     recalled = covered = 0
-    for start in range(0, len(reference.features), CHUNK):
-        distances = squared_distances(reference.features[start : start + CHUNK], rows)
-        inside = distances < real_radii[start : start + CHUNK, None]
+    for block in blocks(len(reference.features)):
+        distances = squared_distances(reference.features[block], rows)
+        inside = distances < real_radii[block, None]
         counts += inside.sum(axis=0)
         covered += int(inside.any(axis=1).sum())
         recalled += int((distances < synthetic_radii).any(axis=1).sum())

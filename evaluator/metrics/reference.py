@@ -1,6 +1,7 @@
 """The real side of every metric, and what of it is worth computing once per run instead of once per
 generation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,14 +19,17 @@ def squared_radii(features: Rows, k: int) -> Rows:
     """Squared distance [n] from each row of [n, f] to its k-th nearest other row."""
     if not 1 <= k < len(features):
         raise ConfigurationError(f"k is {k} for {len(features)} samples, expected 1 ≤ k < number of samples")
-    blocks = [_block_radii(features, start, k) for start in range(0, len(features), CHUNK)]
-    return np.concatenate(blocks)
+    return np.concatenate([_block_radii(features, block, k) for block in blocks(len(features))])
 
 
-def _block_radii(features: Rows, start: int, k: int) -> Rows:
-    block = squared_distances(features[start : start + CHUNK], features)
-    rows = np.arange(len(block))
-    block[rows, start + rows] = 0.0  # rounding must not move a row away from itself
+def blocks(n: int) -> Iterator[slice]:
+    """Slices that cover n rows, at most CHUNK rows each: bounds the memory that distances take."""
+    return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))
+
+
+def _block_radii(features: Rows, rows: slice, k: int) -> Rows:
+    block = squared_distances(features[rows], features)
+    np.fill_diagonal(block[:, rows], 0.0)  # rounding must not move a row away from itself
     block.partition(k, axis=1)
     return block[:, k].copy()
 

@@ -34,9 +34,7 @@ class Kde:
 
     def __post_init__(self) -> None:
         if not 0 < self.bandwidth < 1:
-            raise ConfigurationError(
-                f"bandwidth is {self.bandwidth}, expected 0 < h < 1 (a share of the deviation)"
-            )
+            raise ConfigurationError(f"bandwidth is {self.bandwidth}, expected 0 < h < 1 (a share of the deviation)")
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
         """Keep `samples` [n, d], n > 5. `rng` is not used: the fit is exact."""

@@ -38,7 +38,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if self.components < 1 or self.dimensions < 1:
             raise ConfigurationError(
-                f"a mixture of {self.components} components on {self.dimensions} dimensions: both must be at least 1"
+                f"a mixture of {self.components} components on {self.dimensions} dimensions: both must be ≥ 1"
             )
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:

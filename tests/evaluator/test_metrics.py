@@ -1,0 +1,179 @@
+"""Metrics: against the `prdc` package, closed forms, and what must be true of each of them."""
+
+from collections.abc import Callable
+from math import log
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from evaluator.metrics import METRICS, Reference, floor, measure
+from evaluator.metrics import reference as reference_module
+from evaluator.metrics.diversity import diversity, vendi, vendi_of_kernel
+from evaluator.metrics.frechet import frechet, gaussian_frechet
+from evaluator.metrics.manifold import manifold
+from hygiene.errors import ConfigurationError
+
+Floats = NDArray[np.float64]
+
+
+def normal(seed: int, n: int, d: int, scale: float = 1.0, shift: float = 0.0) -> Floats:
+    return shift + scale * np.random.default_rng([21, seed]).standard_normal((n, d))
+
+
+class TestEveryMetric:
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_cached_reference_changes_nothing(self, metric: Callable[..., dict[str, float]]) -> None:
+        real, synthetic = normal(0, 80, 6), normal(1, 70, 6, 0.7)
+        cached = Reference(real)
+        first, again = metric(cached, synthetic), metric(cached, synthetic)
+        assert first == again == metric(real, synthetic)
+
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_bad_features_are_refused(self, metric: Callable[..., dict[str, float]]) -> None:
+        real = normal(0, 20, 4)
+        with pytest.raises(ConfigurationError, match="4 columns, synthetic ones 5"):
+            metric(real, normal(1, 20, 5))
+        with pytest.raises(ConfigurationError, match="shape"):
+            metric(real, normal(1, 20, 4)[0])
+        with pytest.raises(ConfigurationError, match="not finite"):
+            metric(real, np.full((20, 4), np.nan))
+
+    def test_measure_names_what_exists(self) -> None:
+        real = normal(0, 20, 4)
+        assert set(measure(real, real, ["frechet"])) == {"frechet_distance"}
+        with pytest.raises(ConfigurationError, match=r"'fid'.*frechet, manifold, diversity"):
+            measure(real, real, ["fid"])
+
+    def test_floor_is_what_real_data_scores(self) -> None:
+        real = normal(0, 400, 4)
+        values = floor(real, np.random.default_rng(0))
+        assert 0 < values["frechet_distance"] < 0.2
+        assert values["manifold_precision"] > 0.85
+        assert values["frechet_distance"] < measure(real, normal(1, 200, 4, shift=1.0))["frechet_distance"]
+
+
+class TestFrechet:
+    def test_closed_form_of_commuting_covariances(self) -> None:
+        variances_a, variances_b = np.array([1.0, 4.0, 0.25]), np.array([2.0, 1.0, 0.0])
+        gap = np.array([1.0, -2.0, 0.5])
+        expected = gap @ gap + ((np.sqrt(variances_a) - np.sqrt(variances_b)) ** 2).sum()
+        turn = np.linalg.qr(normal(2, 3, 3))[0]
+        value = gaussian_frechet(
+            gap @ turn, turn.T @ np.diag(variances_a) @ turn, np.zeros(3), turn.T @ np.diag(variances_b) @ turn
+        )
+        assert value == pytest.approx(expected, abs=1e-7)
+
+    def test_agrees_with_the_matrix_square_root(self) -> None:
+        from scipy.linalg import sqrtm
+
+        real, synthetic = normal(0, 300, 8), normal(1, 300, 8, 0.8, 0.1) @ normal(3, 8, 8)
+        covariances = np.cov(real.T), np.cov(synthetic.T)
+        gap = real.mean(axis=0) - synthetic.mean(axis=0)
+        expected = gap @ gap + np.trace(
+            covariances[0] + covariances[1] - 2 * sqrtm(covariances[0] @ covariances[1]).real
+        )
+        assert frechet(real, synthetic)["frechet_distance"] == pytest.approx(expected, rel=1e-9)
+
+    def test_zero_on_itself_symmetric_and_monotone(self) -> None:
+        real, synthetic = normal(0, 200, 5), normal(1, 150, 5, 0.7)
+        assert frechet(real, real)["frechet_distance"] == pytest.approx(0, abs=1e-9)
+        assert frechet(real, synthetic) == pytest.approx(frechet(synthetic, real))
+        shifted = [frechet(real, real + shift)["frechet_distance"] for shift in (0.1, 0.2, 0.4)]
+        assert shifted == pytest.approx([5 * 0.01, 5 * 0.04, 5 * 0.16])
+
+    def test_fewer_rows_than_features(self) -> None:
+        value = frechet(normal(0, 10, 40), normal(1, 10, 40))["frechet_distance"]
+        assert np.isfinite(value)
+        assert value > 0
+
+
+class TestManifold:
+    @pytest.mark.parametrize(("n", "m", "d", "k"), [(300, 300, 16, 5), (150, 220, 3, 3), (90, 60, 40, 1)])
+    def test_equals_prdc(self, n: int, m: int, d: int, k: int, capsys: pytest.CaptureFixture[str]) -> None:
+        from prdc import compute_prdc
+
+        real, synthetic = normal(0, n, d), normal(1, m, d, 0.9, 0.3)
+        theirs = compute_prdc(real, synthetic, nearest_k=k)
+        capsys.readouterr()  # prdc prints
+        ours = manifold(real, synthetic, k=k)
+        expected = [theirs[name] for name in ("precision", "recall", "density", "coverage")]
+        assert [
+            ours[name] for name in ("manifold_precision", "manifold_recall", "density", "coverage")
+        ] == pytest.approx(expected, abs=1e-9)
+        assert ours["k"] == k
+
+    def test_chunked_equals_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real, synthetic = normal(0, 130, 6), normal(1, 110, 6, 1.2)
+        whole = manifold(real, synthetic)
+        monkeypatch.setattr(reference_module, "CHUNK", 17)
+        assert manifold(real, synthetic) == pytest.approx(whole, abs=1e-12)
+
+    def test_swapped_arguments_are_told_apart(self) -> None:
+        # the model makes one of two real modes: what it makes is right, half of what is real is missing
+        both = np.concatenate([normal(0, 100, 2, 0.1), normal(1, 100, 2, 0.1, 10.0)])
+        one = normal(2, 100, 2, 0.1)
+        values = manifold(both, one)
+        assert values["manifold_precision"] > 0.9
+        assert values["manifold_recall"] <= 0.5
+        assert values["coverage"] <= 0.5
+        swapped = manifold(one, both)
+        assert swapped["manifold_precision"] <= 0.5
+        assert swapped["manifold_recall"] > 0.9
+
+    def test_coverage_is_blind_to_contraction(self) -> None:
+        # variance × .35, d = 16, n = 300: quoted precision 1.00, recall .13, density 5.05, coverage .997
+        runs = [manifold(normal(s, 300, 16), normal(100 + s, 300, 16, 0.35**0.5)) for s in range(20)]
+        quoted = {"manifold_precision": 1.0, "manifold_recall": 0.13, "density": 5.05, "coverage": 0.997}
+        for name, value in quoted.items():
+            samples = np.array([run[name] for run in runs])
+            error = samples.std(ddof=1) / len(runs) ** 0.5
+            rounding = 0.5 * 10 ** -(3 if name == "coverage" else 2)
+            # the quoted figure is itself a mean over runs: one run's deviation bounds its error
+            assert abs(samples.mean() - value) <= 3 * error + rounding + samples.std(ddof=1), name
+
+    def test_null_of_recall(self) -> None:
+        recalls = np.array(
+            [manifold(normal(s, 300, 16), normal(200 + s, 300, 16))["manifold_recall"] for s in range(20)]
+        )
+        assert abs(recalls.mean() - 0.87) <= 3 * recalls.std(ddof=1) / 20**0.5 + 0.005
+
+    def test_copies_of_real_rows_are_inside(self) -> None:
+        real = normal(0, 100, 8)
+        values = manifold(real, real.copy())
+        assert values["manifold_precision"] == values["manifold_recall"] == values["coverage"] == 1
+
+    def test_too_large_k_is_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="k is 20 for 20 samples"):
+            manifold(normal(0, 50, 2), normal(1, 20, 2), k=20)
+
+
+class TestDiversity:
+    def test_reference_examples_of_the_authors(self) -> None:
+        points = np.array([0.0, 0, 10, 10, 20, 20])
+        kernel = np.exp(-np.abs(points[:, None] - points))
+        assert vendi_of_kernel(kernel) == pytest.approx(2.9999, abs=1e-4)
+        assert vendi_of_kernel(np.array([[1.0, 0.9, 0.0], [0.9, 1.0, 0.0], [0.0, 0.0, 1.0]])) == pytest.approx(
+            2.1573, abs=5e-5
+        )
+
+    def test_bounds(self) -> None:
+        assert vendi(np.eye(7)) == pytest.approx(7)
+        assert vendi(np.ones((9, 3))) == pytest.approx(1)
+        assert vendi(np.repeat(np.eye(4), 5, axis=0)) == pytest.approx(4)
+
+    @pytest.mark.parametrize(("n", "d"), [(60, 9), (9, 60)])
+    def test_small_side_equals_the_kernel(self, n: int, d: int) -> None:
+        rows = normal(0, n, d)
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        assert vendi(rows) == pytest.approx(vendi_of_kernel(unit @ unit.T), rel=1e-9)
+
+    def test_log_det_of_a_scaled_copy(self) -> None:
+        real = normal(0, 200, 6)
+        assert diversity(real, real)["log_det"] == pytest.approx(0, abs=1e-12)
+        assert diversity(real, 0.5 * real)["log_det"] == pytest.approx(6 * log(0.25), abs=1e-4)
+
+    def test_constant_columns_stay_finite(self) -> None:
+        real = np.hstack([normal(0, 50, 3), np.zeros((50, 2))])
+        assert np.isfinite(diversity(real, 0.1 * real)["log_det"])
+        assert np.isfinite(diversity(real, np.zeros((50, 5)) + 1)["log_det"])

@@ -1,0 +1,121 @@
+"""Real data: draws that are what they say, and requests that cannot be met."""
+
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluator.sources import ArraySource, OracleSource, load_digits_halves, make_source
+from hygiene.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "shape"),
+    [
+        ("gaussian", {"dimension": 3}, (3,)),
+        ("mixture25", {}, (2,)),
+        ("digits", {}, (8, 8)),
+        ("digits_oracle", {}, (8, 8)),
+    ],
+)
+def test_draws_fit_their_shape_and_follow_the_generator(
+    name: str, parameters: dict[str, int], shape: tuple[int, ...]
+) -> None:
+    source = make_source(name, **parameters)
+    assert source.shape == shape
+    assert source.dimension == np.prod(shape)
+    rng = np.random.default_rng(1)
+    first, second = source.draw(40, rng), source.draw(40, rng)
+    assert first.shape == (40, source.dimension)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, source.draw(40, np.random.default_rng(1)))
+
+
+def test_gaussian_is_standard() -> None:
+    rows = make_source("gaussian", dimension=2).draw(100_000, np.random.default_rng(2))
+    np.testing.assert_allclose(rows.mean(axis=0), 0, atol=4 / sqrt(100_000))
+    np.testing.assert_allclose(np.cov(rows.T), np.eye(2), atol=4 * sqrt(2 / 100_000))
+
+
+def test_mixture_has_25_modes() -> None:
+    rows = make_source("mixture25", spacing=2.0, deviation=0.05).draw(5_000, np.random.default_rng(3))
+    nearest = np.round(rows / 2.0)
+    assert len(np.unique(nearest, axis=0)) == 25
+    assert (rows - 2.0 * nearest).std() == pytest.approx(0.05, rel=0.05)
+
+
+def test_digits_halves_share_nothing() -> None:
+    training, reference = load_digits_halves(0)
+    assert (len(training.rows), len(reference.rows)) == (898, 899)
+    assert training.rows.min() == 0
+    assert training.rows.max() == 1
+    assert sorted(set(training.labels)) == list(range(10))
+    everything = np.concatenate([training.rows, reference.rows])
+    from sklearn.datasets import load_digits
+
+    pixels = load_digits().data / 16
+    np.testing.assert_array_equal(everything[np.lexsort(everything.T)], pixels[np.lexsort(pixels.T)])
+    assert not np.array_equal(load_digits_halves(1)[0].rows, training.rows)
+
+
+def test_digits_labels_belong_to_their_rows() -> None:
+    from sklearn.datasets import load_digits
+
+    pixels, labels = load_digits(return_X_y=True)
+    known = {row.tobytes(): label for row, label in zip(pixels / 16, labels, strict=True)}
+    training, _ = load_digits_halves(0)
+    assert all(known[row.tobytes()] == label for row, label in zip(training.rows, training.labels, strict=True))
+
+
+def test_array_source_draws_without_replacement() -> None:
+    source = ArraySource(np.arange(20.0).reshape(10, 2), (2,))
+    rows = source.draw(10, np.random.default_rng(4))
+    assert len(np.unique(rows, axis=0)) == 10
+    assert not np.array_equal(rows, source.rows)
+    with pytest.raises(ConfigurationError, match="asked for 11 real rows, the source holds 10"):
+        source.draw(11, np.random.default_rng(4))
+
+
+def test_oracle_is_unlimited_and_close_to_its_rows() -> None:
+    rows = load_digits_halves(0)[0].rows
+    oracle = OracleSource(rows, (8, 8), np.random.default_rng(5))
+    drawn = oracle.draw(20_000, np.random.default_rng(6))
+    assert np.abs(drawn.mean(axis=0) - rows.mean(axis=0)).max() < 4 * rows.std(axis=0).max() / sqrt(20_000)
+    assert drawn.var(axis=0).sum() == pytest.approx(rows.var(axis=0).sum(), rel=0.02)
+
+
+def test_npz_round_trip(tmp_path: Path) -> None:
+    images = np.random.default_rng(7).random((6, 4, 4))
+    np.savez(tmp_path / "real.npz", samples=images)
+    source = make_source("npz", path=str(tmp_path / "real.npz"))
+    assert source.shape == (4, 4)
+    rows = source.draw(6, np.random.default_rng(0))
+    np.testing.assert_array_equal(rows[np.lexsort(rows.T)], (flat := images.reshape(6, 16))[np.lexsort(flat.T)])
+
+
+def test_bad_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        make_source("npz", path=str(tmp_path / "absent.npz"))
+    np.savez(tmp_path / "other.npz", pixels=np.zeros((2, 2)))
+    with pytest.raises(ConfigurationError, match="no usable array 'samples'"):
+        make_source("npz", path=str(tmp_path / "other.npz"))
+    (tmp_path / "text.npz").write_text("not an archive")
+    with pytest.raises(ConfigurationError, match="no usable array"):
+        make_source("npz", path=str(tmp_path / "text.npz"))
+    np.savez(tmp_path / "pickled.npz", samples=np.array([{}], dtype=object))
+    with pytest.raises(ConfigurationError, match="no usable array"):
+        make_source("npz", path=str(tmp_path / "pickled.npz"))
+
+
+def test_unknown_names_and_parameters() -> None:
+    with pytest.raises(ConfigurationError, match=r"'mnist'.*gaussian, mixture25, digits, digits_oracle, npz"):
+        make_source("mnist")
+    with pytest.raises(ConfigurationError, match="no parameter sigma"):
+        make_source("gaussian", sigma=2)
+    with pytest.raises(ConfigurationError, match="dimension is 0"):
+        make_source("gaussian", dimension=0)
+    with pytest.raises(ConfigurationError, match=r"'npz' cannot be built.*path"):
+        make_source("npz")
+    with pytest.raises(ConfigurationError, match="do not fold"):
+        ArraySource(np.zeros((3, 5)), (2, 2))
