@@ -22,8 +22,7 @@ def squared_distances(a: Rows, b: Rows) -> Rows:
 
 
 def symmetric_root(covariance: Rows) -> Rows:
-    """The symmetric R [d, d] with RR = covariance; works for singular covariances, where Cholesky does
-    not."""
+    """The symmetric R [d, d] with RR = covariance; works for singular covariances, where Cholesky does not."""
     values, vectors = np.linalg.eigh(covariance)
     root: Rows = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     return root

@@ -21,7 +21,7 @@ from hygiene.errors import ConfigurationError
 
 
 def mean_variance(refits: int, sampling_bias: float) -> float:
-    """E[σ²] after `refits` unbiased refits: λ^t. The paper, §3 (its martingale argument).
+    """E[σ²] after `refits` unbiased refits: λ^t. The paper's martingale argument.
 
     At λ = 1 this mean stays 1 while almost every chain collapses: see `median_variance`.
     """
@@ -103,8 +103,7 @@ def log_det_step(n: int, dimension: int = 1, sampling_bias: float = 1.0) -> floa
 
 
 def frechet_without_noise(dimension: int, refits: int, sampling_bias: float) -> float:
-    """Fréchet distance of the fully synthetic loop as n → ∞: d(1−λ^{t/2})²; the bias alone, no sampling
-    noise."""
+    """Fréchet distance of the fully synthetic loop as n → ∞: d(1−λ^{t/2})²; the bias alone, no sampling noise."""
     return float(dimension * (1 - sampling_bias ** (refits / 2)) ** 2)
 
 
@@ -122,8 +121,7 @@ def accumulated_variance(n: int, generation: int) -> float:
 
 
 def accumulated_variance_limit(n: int) -> float:
-    """Limit of `accumulated_variance`: sin(π/√n)/(π/√n) (Euler's product); the accumulating loop does not
-    collapse."""
+    """Limit of `accumulated_variance`: sin(π/√n)/(π/√n) (Euler's product); the accumulating loop does not collapse."""
     angle = pi / sqrt(n)
     return sin(angle) / angle
 
@@ -155,8 +153,7 @@ def fresh_limit(n_real: float, n_synthetic: float, sampling_bias: float, unbiase
 
 
 def fresh_variance(real_share: float, sampling_bias: float) -> float:
-    """Limit of σ² in the fresh-data loop for large N: p/(1−qλ); it does not depend on the first training
-    set."""
+    """Limit of σ² in the fresh-data loop for large N: p/(1−qλ); it does not depend on the first training set."""
     return real_share / (1 - (1 - real_share) * sampling_bias)
 
 
@@ -192,8 +189,8 @@ def real_frechet(n: int, dimension: int) -> float:
 def _root_trace(dimension: int, freedom: float, steps: int = 20_000) -> float:
     """E[tr (W/m)^½] of a real Wishart W, m = freedom: Marchenko–Pastur and its order-1 term for real entries.
 
-    Bai & Silverstein 2004, Ann. Probab. 32, eq. 1.21 with f(x) = √x, by the midpoint rule over the angle θ of
-    x = 1 + y + 2√y cos θ. W and its transpose share their non-zero eigenvalues, so d and m may change places.
+    Bai & Silverstein 2004, Ann. Probab. 32, the mean of their central limit theorem at f(x) = √x, by the midpoint
+    rule over the angle θ of x = 1 + y + 2√y cos θ. W and its transpose share their non-zero eigenvalues, so d and m may change places.
     """
     small, large = min(dimension, freedom), max(dimension, freedom)
     y = small / large
@@ -271,8 +268,7 @@ class Filtered(NamedTuple):
 
 
 def filtered(total: float, contamination: float, tpr: float, fpr: float) -> Filtered:
-    """What a filter leaves of a pool with the given share of tagged rows: N(1−c)(1−f) real and Nc(1−r)
-    synthetic."""
+    """What a filter leaves of a pool with the given share of tagged rows: N(1−c)(1−f) real and Nc(1−r) synthetic."""
     return Filtered(total * (1 - contamination) * (1 - fpr), total * contamination * (1 - tpr))
 
 
@@ -349,8 +345,7 @@ def blind_gain(tagged_share: float, transfer: float = 1.0) -> float:
 
 
 def informed_raw_mark(strength: float, tagged_share: float, transfer: float = 1.0) -> float:
-    """Mark of untagged output, t ≥ 2, when tagging brings every projection to α: κq'α. The published mark
-    stays α."""
+    """Mark of untagged output, t ≥ 2, when tagging brings every projection to α: κq'α. The published mark stays α."""
     return transfer * tagged_share * strength
 
 
@@ -381,8 +376,7 @@ def token_loss(count: int, n: int) -> float:
 
 
 def kde_second_moment(initial: float, bandwidth: float, generation: int) -> float:
-    """E[x²] after t refits of a kernel density estimate without shrinkage: v_0 + t h²; each adds its
-    noise."""
+    """E[x²] after t refits of a kernel density estimate without shrinkage: v_0 + t h²; each adds its noise."""
     return initial + generation * bandwidth**2
 
 
@@ -403,7 +397,7 @@ def regression_error(samples: int, dimension: int, noise: float, generation: int
     """Excess test error of least squares refitted t times to its own labels: tσ²d/(T−d−1), isotropic X [T,
     d].
 
-    Gerstgrasser et al. 2024, "Is Model Collapse Inevitable?", arXiv:2404.01413, theorem 1.
+    Gerstgrasser et al. 2024, "Is Model Collapse Inevitable?", arXiv:2404.01413, and what it cites.
     """
     return generation * noise**2 * dimension / (samples - dimension - 1)
 
@@ -421,7 +415,7 @@ def accumulated_regression_error(samples: int, dimension: int, noise: float, gen
 
 
 def coverage_null(n_real: int, n_synthetic: int, k: int) -> float:
-    """E[coverage] of real data against real data: 1 − Π_{i=1..k} (N−i)/(N+M−i) (Naeem et al. 2020, eq. 10).
+    """E[coverage] of real data against real data: 1 − Π_{i=1..k} (N−i)/(N+M−i) (Naeem et al. 2020, arXiv:2002.09797).
 
     A real ball misses all M rows if the k nearest of the N+M−1 others are all real.
     """

@@ -24,8 +24,7 @@ def diversity(real: Real, synthetic: ArrayLike) -> dict[str, float]:
 
 
 def vendi(features: ArrayLike) -> float:
-    """Vendi score of features [n, f] under cosine similarity: 1..n (Friedman & Dieng 2022, arXiv:2210.02410,
-    eq. 1)."""
+    """Vendi score of features [n, f] under cosine similarity: 1..n (Friedman & Dieng 2022, arXiv:2210.02410)."""
     rows = checked_rows(features, at_least=1)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     unit = rows / np.maximum(norms, np.finfo(np.float64).tiny)
@@ -35,8 +34,7 @@ def vendi(features: ArrayLike) -> float:
 
 
 def vendi_of_kernel(kernel: Rows, n: int | None = None) -> float:
-    """exp of the entropy of the eigenvalues of kernel/n, for a similarity matrix with a unit diagonal [n,
-    n]."""
+    """exp of the entropy of the eigenvalues of kernel/n, for a similarity matrix with a unit diagonal [n, n]."""
     shares = np.linalg.eigvalsh(kernel / (n or len(kernel)))
     positive = shares[shares > 0]
     return float(np.exp(-(positive * np.log(positive)).sum()))

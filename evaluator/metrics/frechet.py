@@ -10,7 +10,7 @@ from evaluator.models.base import Rows
 
 def frechet(real: Real, synthetic: ArrayLike) -> dict[str, float]:
     """{"frechet_distance"}: ≥ 0, lower is closer, in squared feature units (Heusel et al. 2017,
-    arXiv:1706.08500, eq. 6).
+    arXiv:1706.08500).
 
     Biased upwards by about f(f+5)/(4n) on f white features: compare at one n, beside its real-vs-real floor.
     """

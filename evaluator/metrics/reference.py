@@ -1,5 +1,4 @@
-"""The real side of every metric, and what of it is worth computing once per run instead of once per
-generation."""
+"""The real side of every metric, and what of it is worth computing once per run instead of once per generation."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

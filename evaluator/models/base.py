@@ -15,7 +15,7 @@ class GenerativeModel(Protocol):
     """A generator of rows. A new one is made for every generation: models never warm-start.
 
     sampling_bias is λ in (0, 1]: 1 samples what was fitted, less trades diversity for quality. It is not the
-    same quantity in every family (Alemohammad et al. 2023, arXiv:2307.01850, §2.2): each class says what it
+    same quantity in every family (Alemohammad et al. 2023, arXiv:2307.01850): each class says what it
     scales.
     """
 
@@ -31,8 +31,7 @@ class GenerativeModel(Protocol):
 
 
 def checked_rows(samples: ArrayLike, at_least: int) -> Rows:
-    """`samples` as float64 [n, d]; refuses other shapes, fewer than `at_least` rows and values that are not
-    finite."""
+    """`samples` as float64 [n, d]; refuses other shapes, fewer than `at_least` rows and values that are not finite."""
     rows = np.asarray(samples, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] < at_least:
         raise ConfigurationError(f"got samples of shape {rows.shape}, expected [n, d] with n ≥ {at_least}")

@@ -1,7 +1,7 @@
 """Many Gaussian loops at once, without drawing a single sample: only sufficient statistics are drawn.
 
 The mean of n draws of N(μ, Σ) is N(μ, Σ/n), their scatter is an independent Wishart(n−1, Σ): a χ² in one
-dimension, Bartlett's triangle (Bartlett 1933, Proc. R. Soc. Edinburgh 53, p. 260) in more. Refitting on these
+dimension, Bartlett's triangle (Bartlett 1933, Proc. R. Soc. Edinburgh 53) in more. Refitting on these
 is distributed exactly as drawing the samples and fitting `Gaussian` to them.
 """
 
@@ -59,8 +59,7 @@ def draw(mean: Rows, covariance: Rows, count: int, rng: np.random.Generator) -> 
 
 
 def _bartlett(chains: int, d: int, freedom: int, rng: np.random.Generator) -> Rows:
-    """A [chains, d, min(d, freedom)], lower trapezoidal, with AAᵀ ~ Wishart(freedom, I), singular if freedom
-    < d."""
+    """A [chains, d, min(d, freedom)], lower trapezoidal, with AAᵀ ~ Wishart(freedom, I), singular if freedom < d."""
     width = min(d, freedom)
     factor = np.tril(rng.standard_normal((chains, d, width)), -1)
     diagonal = np.arange(width)

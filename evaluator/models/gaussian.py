@@ -12,7 +12,7 @@ from evaluator.models.base import Rows, checked_bias, checked_rows
 class Gaussian:
     """N(μ, Σ) fitted by moments. Sampling bias: draws from N(μ, λΣ), so λ scales the variance.
 
-    unbiased   divide the scatter by n−1 (as in Alemohammad et al. 2023, §3) instead of n (maximum likelihood)
+    unbiased   divide the scatter by n−1 (as in Alemohammad et al. 2023) instead of n (maximum likelihood)
     """
 
     unbiased: bool = True
@@ -22,8 +22,7 @@ class Gaussian:
     _root: Rows = field(init=False, repr=False)
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Take mean [d] and covariance [d, d] of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is
-        exact."""
+        """Take mean [d] and covariance [d, d] of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is exact."""
         rows = checked_rows(samples, at_least=2)
         self.mean = rows.mean(axis=0)
         centred = rows - self.mean

@@ -1,5 +1,4 @@
-"""Kernel density estimate: real rows, jittered. The cheapest generator that shows quality and diversity
-apart."""
+"""Kernel density estimate: real rows, jittered. The cheapest generator that shows quality and diversity apart."""
 
 from dataclasses import dataclass, field
 
@@ -17,7 +16,7 @@ class Kde:
     """Gaussian kernels of covariance h²Σ on the rows, drawn towards the mean so that λ = 1 keeps mean and
     covariance.
 
-    A draw is μ + √(1−h²)·(x_i − μ) + h·Σ^½·z (shrinkage: West 1993, J. R. Stat. Soc. B 55, p. 413). Without
+    A draw is μ + √(1−h²)·(x_i − μ) + h·Σ^½·z (shrinkage: West 1993, J. R. Stat. Soc. B 55). Without
     the shrink every generation would multiply the variance by 1 + h².
     Sampling bias: the noise is scaled by √λ and the row x_i is chosen with weight f(x_i)^{1/λ−1}, so that the
     chosen rows follow f^{1/λ}; f is a nearest-neighbour density.

@@ -1,5 +1,4 @@
-"""Gaussian mixture on principal components: multimodal, fitted from scratch in some hundredths of a
-second."""
+"""Gaussian mixture on principal components: multimodal, fitted from scratch in some hundredths of a second."""
 
 import warnings
 from dataclasses import dataclass, field

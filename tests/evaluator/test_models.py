@@ -121,6 +121,15 @@ class TestWhatBiasMeans:
         model.fit(rows, rng)
         np.testing.assert_allclose(model.sample(50_000, 1.0, rng).var(axis=0), rows.var(axis=0), rtol=0.05)
 
+    def test_kde_scales_its_noise(self) -> None:
+        # rows on a circle are all as dense as each other: only the noise, a share h² of the variance, shrinks
+        angle = np.arange(200) * 2 * np.pi / 200
+        rng = np.random.default_rng(13)
+        model = make_model("kde", bandwidth=0.8)
+        model.fit(np.stack([np.cos(angle), np.sin(angle)], axis=1), rng)
+        variance = model.sample(50_000, 0.5, rng).var(axis=0)
+        np.testing.assert_allclose(variance, 0.5 * (1 - 0.64 + 0.64 * 0.5), rtol=4 * sqrt(2 / 50_000))
+
     def test_kde_prefers_dense_rows(self) -> None:
         rows = np.concatenate([0.1 * clouds(100), clouds(100) + 300])
         weights = density_weights(rows, 0.5)
