@@ -209,15 +209,18 @@ class _Run:
     def real_scrape(self, t: int, model: GenerativeModel, gate: Gate) -> tuple[TrainingSet, FilterCounts]:
         """N accepted samples out of candidates that are drawn, tagged and read."""
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
-        return scraped(
-            lambda n: self.setup.source.draw(n, real_rng),
-            lambda n: self.output(model, n, tagged_rng),
-            config.odds(t),
-            gate,
-            config.size,
-            config.max_scrape,
-            self.rng(t, "origin"),
-        )
+        try:
+            return scraped(
+                lambda n: self.setup.source.draw(n, real_rng),
+                lambda n: self.output(model, n, tagged_rng),
+                config.odds(t),
+                gate,
+                config.size,
+                config.max_scrape,
+                self.rng(t, "origin"),
+            )
+        except InfeasibleError as error:
+            raise InfeasibleError(f"generation {t}: {error}") from None
 
     def measured(
         self,

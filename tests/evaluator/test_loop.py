@@ -37,6 +37,9 @@ EVERY_KIND = {
     "augmentation, detector, all": LoopConfig(
         **AUGMENTED, pool="all", filter=Filter("detector", max_p=0.05), tagging=Tagging("informed")
     ),
+    "fresh data, a model that draws when it fits": LoopConfig(
+        **{**FRESH, "model": Choice("mixture", {"components": 3, "dimensions": 4})}
+    ),
     "tide": LoopConfig(**TIDE),
     "tide, detector": LoopConfig(**TIDE, filter=Filter("detector", recall=0.8), tagging=MARKED),
 }
@@ -74,6 +77,33 @@ def test_the_pools_grow_as_they_should():
         pool: [step.n_synthetic for step in rows_of(LoopConfig(**FRESH, pool=pool))] for pool in ("previous", "all")
     }
     assert sizes == {"previous": [0, 30, 30, 30, 30], "all": [0, 30, 60, 90, 120]}
+
+
+def test_a_fixed_real_set_gets_one_verdict():
+    first, second, third = rows_of(LoopConfig(**AUGMENTED, filter=Filter("simulated", tpr=0.5, fpr=0.5)))[:3]
+    kept = [step.state.training_set[: step.n_real] for step in (second, third)]
+    assert 0 < second.n_real < 30
+    np.testing.assert_array_equal(*kept)
+    assert np.isin(kept[0], first.state.training_set).all()
+
+
+def test_the_recall_threshold_is_calibrated_once():
+    thresholds = [step.state.threshold for step in rows_of(EVERY_KIND["fresh data, detector"])]
+    assert thresholds[0] is None
+    assert len(set(thresholds[1:])) == 1
+
+
+def test_the_detector_realises_its_recall_on_generation_one():
+    """At generation 2, within the binomial error of calibrating and judging; later models carry the mark, so more."""
+    n, recall = 900, 0.8
+    config = LoopConfig(
+        **{**FRESH, "n_ini": n, "n_r": n, "n_s": n, "generations": 6},
+        filter=Filter("detector", recall=recall),
+        tagging=MARKED,
+    )
+    steps = rows_of(config)
+    assert steps[1].filter.tpr == pytest.approx(recall, abs=3 * sqrt(2 * recall * (1 - recall) / n))
+    assert steps[5].filter.tpr > steps[1].filter.tpr
 
 
 def test_equal_odds_are_equal_draw_for_draw():
@@ -134,6 +164,18 @@ def test_unknown_choices_are_refused_before_the_first_generation(change, message
 def test_a_filter_that_leaves_nothing_is_an_error_with_the_generation():
     config = LoopConfig(**{**FRESH, "loop": "fully_synthetic", "n_r": 0}, filter=Filter("simulated", tpr=0.999))
     with pytest.raises(InfeasibleError, match="samples to generation 2"):
+        rows_of(config)
+
+
+def test_a_pool_that_runs_dry_is_an_error_with_the_generation():
+    """Informed tags above the threshold: nothing synthetic passes, and real samples get too rare to find."""
+    config = LoopConfig(
+        **{**TIDE, "generations": 12},
+        max_scrape=3,
+        filter=Filter("detector", recall=0.5),
+        tagging=Tagging("informed", strength=6.0),
+    )
+    with pytest.raises(InfeasibleError, match=r"generation \d+: the filter accepted \d+ of 200 samples in 600 candid"):
         rows_of(config)
 
 
