@@ -190,7 +190,8 @@ def _root_trace(dimension: int, freedom: float, steps: int = 20_000) -> float:
     """E[tr (W/m)^½] of a real Wishart W, m = freedom: Marchenko–Pastur and its order-1 term for real entries.
 
     Bai & Silverstein 2004, Ann. Probab. 32, the mean of their central limit theorem at f(x) = √x, by the midpoint
-    rule over the angle θ of x = 1 + y + 2√y cos θ. W and its transpose share their non-zero eigenvalues, so d and m may change places.
+    rule over the angle θ of x = 1 + y + 2√y cos θ.
+    W and its transpose share their non-zero eigenvalues, so d and m may change places.
     """
     small, large = min(dimension, freedom), max(dimension, freedom)
     y = small / large
