@@ -33,7 +33,8 @@ class Unreadable:
 class Detector(Protocol):
     """Looks at a decoded picture and gives evidence. `name` identifies it in every report."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def detect(self, id: str, picture: Picture) -> Detection:
         """Evidence about the record `id`, whose decoded picture is `picture`."""

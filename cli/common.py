@@ -1,0 +1,164 @@
+"""What several commands share: their options, progress on a terminal, the check on unreadable pictures."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from hygiene.errors import ConfigurationError, HygieneError
+
+if TYPE_CHECKING:
+    from hygiene.detectors.base import Detector
+    from hygiene.keys import Key
+    from hygiene.scoring import Progress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOLDER = click.Path(path_type=Path)
+
+key_option = click.option("--key", "key_file", required=True, type=FOLDER, help="Key file made by `hygiene keygen`.")
+generators_option = click.option(
+    "--generator",
+    "generators",
+    multiple=True,
+    metavar="NAME",
+    help="Look for the subkey of this generator; may be repeated. The strongest evidence counts and pays for all.",
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    show_default="one per CPU",
+    help="Number of worker processes.",
+)
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=1 << 27,
+    show_default=True,
+    help="Larger pictures are reported as unreadable, before they are decoded.",
+)
+
+
+class TooManyUnreadable(HygieneError):
+    """More unreadable records than the user allows."""
+
+    exit_code = 3
+
+
+class Allowance(click.ParamType[Any]):
+    """A count ("5") or a share ("0.01", "1%")."""
+
+    name = "count|share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | float":
+        text = str(value)
+        try:
+            number = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        except ValueError:
+            number = -1.0
+        count = text.isdigit()
+        if number < 0 or (not count and number > 1):
+            self.fail(f"{text!r} is neither a count such as 5 nor a share such as 0.01 or 1%", param, ctx)
+        return int(text) if count else number
+
+
+max_unreadable_option = click.option(
+    "--max-unreadable",
+    type=Allowance(),
+    help="Exit with 3 if more records are unreadable: a count (5) or a share (0.01, 1%).  [default: any number]",
+)
+
+
+def check_unreadable(unreadable: int, seen: int, allowed: "int | float | None") -> None:
+    """Raises TooManyUnreadable; the run's output is complete all the same."""
+    if allowed is None:
+        return
+    limit = allowed if isinstance(allowed, int) else allowed * seen
+    if unreadable > limit:
+        raise TooManyUnreadable(f"{unreadable} of {seen} records are unreadable, --max-unreadable allows {limit:g}")
+
+
+def load_detectors(key_file: Path, generators: Sequence[str]) -> "list[Detector]":
+    """The detectors of the key itself, or of its subkeys for the named generators."""
+    from hygiene.codecs.spread import Spread
+    from hygiene.detectors.keyed import KeyedDetector
+    from hygiene.keys import load_key
+
+    key = load_key(key_file)
+    if not generators:
+        return [KeyedDetector(Spread(), key)]
+    return [KeyedDetector(Spread(), key.subkey(name), name) for name in generators]
+
+
+def load_subkey(key_file: Path, generator: str | None) -> "Key":
+    from hygiene.keys import load_key
+
+    key = load_key(key_file)
+    return key.subkey(generator) if generator else key
+
+
+def load_calibration(path: Path) -> Any:
+    from hygiene.policies import Calibration
+
+    try:
+        return Calibration.from_json(path.read_text("utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise ConfigurationError(f"no calibration file {path}: make one with `hygiene calibrate`") from None
+    except (UnicodeDecodeError, ConfigurationError) as error:
+        raise ConfigurationError(
+            f"{path} is {error}" if isinstance(error, HygieneError) else f"{path}: not text"
+        ) from None
+
+
+@contextlib.contextmanager
+def progress(streaming: bool = False) -> "Iterator[Progress | None]":
+    """A live bar on stderr where that is a terminal, else None. streaming: stdout gets lines meanwhile."""
+    if not sys.stderr.isatty() or (streaming and sys.stdout.isatty()):
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        stages: dict[str, Any] = {}
+
+        def update(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage, total=total)
+            bar.update(stages[stage], completed=done)
+
+        yield update
+
+
+def print_json(content: Any) -> None:
+    """One JSON object on stdout."""
+    from hygiene.ledger import finite
+
+    click.echo(json.dumps(finite(content), indent=1))
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns on stdout, left-aligned, for people."""
+    cells = [list(headings), *[[str(value) for value in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
+    for row in cells:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def note(text: str) -> None:
+    """One line on stderr, for people: stdout is data."""
+    click.echo(text, err=True)
+
+
+def reasons(counts: "dict[str, int]") -> str:
+    """As in: 3 (2 empty file, 1 truncated)."""
+    total = sum(counts.values())
+    listed = ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items(), key=lambda item: -item[1]))
+    return f"{total} ({listed})" if listed else "0"

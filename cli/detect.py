@@ -1,0 +1,115 @@
+"""`hygiene detect`."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import common
+from hygiene.errors import HygieneError
+
+if TYPE_CHECKING:
+    from hygiene.filtering import Evidence
+
+
+class MarkFound(HygieneError):
+    """The gate of --fail-on-found."""
+
+    exit_code = 1
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=common.FOLDER)
+@common.key_option
+@common.generators_option
+@click.option(
+    "--max-p",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1e-9,
+    show_default=True,
+    help="A mark counts as found at or under this p-value.",
+)
+@click.option("--fail-on-found", is_flag=True, help="Exit with 1 if any picture carries the mark.")
+@common.workers_option
+@common.max_pixels_option
+@common.max_unreadable_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "table"]),
+    default="json",
+    show_default=True,
+    help="json: a line per picture, whatever stdout is; table: for people.",
+)
+def detect(
+    source: Path,
+    key_file: Path,
+    generators: tuple[str, ...],
+    max_p: float,
+    fail_on_found: bool,
+    workers: int,
+    max_pixels: int,
+    max_unreadable: "int | float | None",
+    form: str,
+) -> None:
+    """Look for the key's mark in IN, a folder of pictures or one picture.
+
+    Each line on stdout has id, detector, log10_p and found; a picture that cannot be scored has `unreadable` with
+    the reason instead. p is the probability, over the random key, that an unmarked picture scores as high. A
+    summary goes to stderr.
+
+    \b
+    Example:
+      hygiene detect tagged --key my.key > found.jsonl
+      hygiene detect picture.png --key my.key --format table
+    """
+    from hygiene.pipeline import score_dataset
+
+    detectors = common.load_detectors(key_file, generators)
+    counts: Counter[str] = Counter()
+    rows = []
+    # A single picture is not worth the start of worker processes.
+    with common.progress(streaming=form == "json") as progress:
+        for evidence in score_dataset(
+            source,
+            detectors,
+            max_pixels=max_pixels,
+            workers=1 if source.is_file() else workers,
+            progress=progress,
+        ):
+            line = _line(evidence, max_p)
+            counts["unreadable" if "unreadable" in line else "found" if line["found"] else "clean"] += 1
+            if form == "json":
+                click.echo(json.dumps(line))
+            else:
+                rows.append(_cells(line))
+    if form == "table":
+        common.print_table(("picture", "log10 p", "found"), rows)
+    seen = sum(counts.values())
+    common.note(
+        f"{counts['found']} of {seen} carry the mark at p ≤ {max_p:g}; "
+        f"{counts['clean']} do not, {counts['unreadable']} are unreadable"
+    )
+    if fail_on_found and counts["found"]:
+        raise MarkFound(f"{counts['found']} pictures carry the mark (--fail-on-found)")
+    common.check_unreadable(counts["unreadable"], seen, max_unreadable)
+
+
+def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
+    from hygiene.detectors.base import Unreadable
+
+    if isinstance(evidence, Unreadable):
+        return {"id": evidence.id, "unreadable": evidence.reason}
+    found = evidence.log10_p <= math.log10(max_p)
+    line = {"id": evidence.id, "detector": evidence.detector, "log10_p": evidence.log10_p, "found": found}
+    return line | dict(evidence.finding)
+
+
+def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
+    name = line["id"].encode("utf-8", "backslashreplace").decode()
+    if "unreadable" in line:
+        return name, "–", line["unreadable"]
+    return name, f"{line['log10_p']:.1f}", "yes" if line["found"] else "no"

@@ -1,0 +1,147 @@
+"""`hygiene filter`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import common
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from hygiene.pipeline import FilterReport
+    from hygiene.policies import Policy
+
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+
+@click.command()
+@click.argument("pool", metavar="POOL", type=common.FOLDER)
+@click.argument("out", metavar="OUT", type=common.FOLDER)
+@common.key_option
+@common.generators_option
+@click.option("--max-p", type=SHARE, help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given]")
+@click.option("--fpr", type=SHARE, help="Exclude at most this share of untagged pictures; takes --calibration.")
+@click.option(
+    "--recall",
+    "recalls",
+    type=SHARE,
+    multiple=True,
+    help="Exclude at least this share of tagged pictures; takes --calibration. Repeated: one output per level.",
+)
+@click.option("--fdr", type=SHARE, help="At most this share of untagged ones among the excluded (Benjamini-Hochberg).")
+@click.option("--calibration", "calibration_file", type=common.FOLDER, help="File made by `hygiene calibrate`.")
+@click.option("--confidence", type=SHARE, default=0.95, show_default=True, help="Of --recall and --fpr.")
+@click.option("--lists-only", is_flag=True, help="Write the lists and copy nothing.")
+@common.workers_option
+@common.max_pixels_option
+@common.max_unreadable_option
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+def filter(
+    pool: Path,
+    out: Path,
+    key_file: Path,
+    generators: tuple[str, ...],
+    max_p: float | None,
+    fpr: float | None,
+    recalls: tuple[float, ...],
+    fdr: float | None,
+    calibration_file: Path | None,
+    confidence: float,
+    lists_only: bool,
+    workers: int,
+    max_pixels: int,
+    max_unreadable: "int | float | None",
+    form: str,
+) -> None:
+    """Split POOL by the evidence for the key's mark; POOL itself stays as it is.
+
+    OUT gets kept/, excluded/ and unreadable/ with copies byte for byte (sidecars too), a list of each
+    (excluded.jsonl has id, detector, log10_p, threshold), manifest.json, and scores/ in Parquet. One policy
+    decides: --max-p, --fpr, --recall or --fdr. With --recall, --max-p is a limit: a recall that would need a larger
+    p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring.
+
+    Run again after a stop, it continues. Run again with another threshold, it scores nothing anew and moves the
+    copies.
+
+    \b
+    Example:
+      hygiene filter pool clean --key my.key --max-p 1e-9
+      hygiene filter pool levels --key my.key --recall 0.5 --recall 0.9 --calibration calibration.json
+    """
+    from hygiene.pipeline import filter_dataset
+
+    detectors = common.load_detectors(key_file, generators)
+    policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence)
+    with common.progress() as progress:
+        report = filter_dataset(
+            pool,
+            out,
+            detectors,
+            policies,
+            lists_only=lists_only,
+            max_pixels=max_pixels,
+            workers=workers,
+            progress=progress,
+        )
+    if form == "json":
+        common.print_json(report.manifest)
+    else:
+        _print_report(report)
+    common.check_unreadable(report.unreadable, report.seen, max_unreadable)
+
+
+def choose_policies(
+    max_p: float | None,
+    fpr: float | None,
+    recalls: tuple[float, ...],
+    fdr: float | None,
+    calibration_file: Path | None,
+    confidence: float,
+) -> "Policy | dict[str, Policy]":
+    """One policy, or one per recall level under the name of its folder; conflicting requests are refused."""
+    from hygiene.policies import Fdr, MaxP, TargetFpr, TargetRecall
+
+    _refuse_conflicts(max_p, fpr, recalls, fdr, calibration_file)
+    if fdr is not None:
+        return Fdr(fdr)
+    if calibration_file is None:
+        return MaxP(1e-9 if max_p is None else max_p)
+    calibration = common.load_calibration(calibration_file)
+    if fpr is not None:
+        return TargetFpr(fpr, calibration, confidence)
+    levels: dict[str, Policy] = {
+        f"recall-{recall:g}": TargetRecall(recall, calibration, confidence, max_p) for recall in recalls
+    }
+    return next(iter(levels.values())) if len(levels) == 1 else levels
+
+
+def _refuse_conflicts(
+    max_p: float | None,
+    fpr: float | None,
+    recalls: tuple[float, ...],
+    fdr: float | None,
+    calibration_file: Path | None,
+) -> None:
+    asked = {"--fpr": fpr is not None, "--recall": bool(recalls), "--fdr": fdr is not None}
+    given = [name for name, is_given in asked.items() if is_given]
+    if max_p is not None and given != ["--recall"]:
+        given.append("--max-p")
+    if len(given) > 1:
+        raise ConfigurationError(f"{' and '.join(given)} are different policies: choose one")
+    calibrated = bool(recalls) or fpr is not None
+    if calibrated and calibration_file is None:
+        raise ConfigurationError(f"{given[0]} takes --calibration: make one with `hygiene calibrate`")
+    if calibration_file is not None and not calibrated:
+        raise ConfigurationError("--calibration is for --recall and --fpr: give one of them, or leave it out")
+    if len({f"{recall:g}" for recall in recalls}) < len(recalls):
+        raise ConfigurationError("--recall was given the same level twice")
+
+
+def _print_report(report: "FilterReport") -> None:
+    rows = []
+    for output in report.outputs:
+        counts, limit = output.counts, f"{output.max_log10_p:.2f}"
+        unreadable = common.reasons(dict(counts.unreadable))
+        rows.append((output.folder, limit, counts.seen, counts.kept, counts.total_excluded, unreadable))
+    common.print_table(("output", "max log10 p", "seen", "kept", "excluded", "unreadable"), rows)

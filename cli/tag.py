@@ -1,0 +1,71 @@
+"""`hygiene tag`."""
+
+from pathlib import Path
+
+import click
+
+from cli import common
+
+
+@click.command()
+@click.argument("source", metavar="IN", type=common.FOLDER)
+@click.argument("out", metavar="OUT", type=common.FOLDER)
+@common.key_option
+@click.option("--generator", metavar="NAME", help="Mark with the subkey of this generator.")
+@click.option(
+    "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 50]"
+)
+@click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
+@common.workers_option
+@common.max_pixels_option
+@common.max_unreadable_option
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+def tag(
+    source: Path,
+    out: Path,
+    key_file: Path,
+    generator: str | None,
+    psnr: float | None,
+    copy_refused: bool,
+    workers: int,
+    max_pixels: int,
+    max_unreadable: "int | float | None",
+    form: str,
+) -> None:
+    """Write the pictures of IN, marked with the key, to the same relative paths under OUT.
+
+    PNG, JPEG and WebP, told by content, keep their format, metadata, transparency and sidecars (.json, .txt of the
+    same stem). PNG and lossless WebP are written losslessly, JPEG and WebP at quality 95. Every written picture is
+    read back and scored. A picture that carries the mark already is copied byte for byte.
+
+    Pictures that cannot be tagged without visible change or loss (16 bits, CMYK, animations, too small for their texture)
+    are refused, and left out of OUT unless --copy-refused. OUT/tags.jsonl has a line for each picture, and
+    OUT/manifest.json the counts. Run the same command again after a stop: it continues.
+
+    \b
+    Example:
+      hygiene keygen my.key
+      hygiene tag generated tagged --key my.key
+    """
+    from hygiene.pipeline import tag_dataset
+
+    key = common.load_subkey(key_file, generator)
+    with common.progress() as progress:
+        report = tag_dataset(
+            source,
+            out,
+            key,
+            psnr=psnr,
+            copy_refused=copy_refused,
+            max_pixels=max_pixels,
+            workers=workers,
+            progress=progress,
+        )
+    if form == "json":
+        common.print_json(report.manifest)
+    else:
+        rows = [("tagged", report.tagged), ("already tagged", report.already)]
+        rows += [(f"refused: {reason}", n) for reason, n in report.refused.items()]
+        rows += [(f"unreadable: {reason}", n) for reason, n in report.unreadable.items()]
+        common.print_table(("outcome", "pictures"), [*rows, ("seen", report.seen)])
+    common.check_unreadable(sum(report.unreadable.values()), report.seen, max_unreadable)

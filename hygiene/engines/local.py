@@ -1,0 +1,92 @@
+"""Shards on the processes of this machine."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Protocol, TypeVar
+
+from hygiene.errors import HygieneError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class WorkerLost(HygieneError):
+    """A worker process died under its work; what the others finished is stored."""
+
+    exit_code = 4
+
+
+class Run(Protocol):
+    """Calls a function on every task, possibly elsewhere, and yields the results in the order of the tasks."""
+
+    def __call__(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]: ...
+
+
+@contextlib.contextmanager
+def processes(workers: int = 1) -> Iterator[Run]:
+    """An engine for the length of the block: with one worker this process, else `workers` others.
+
+    Tasks are handed out a few ahead, so they may be many or lazy. When the block is left early, as on Ctrl-C,
+    shards under way are finished and stored, and no new one starts. Functions and tasks must be picklable.
+    Workers are spawned, so a script that asks for several needs `if __name__ == "__main__":`.
+    """
+    if workers <= 1:
+        yield _here
+        return
+    with _one_thread_each():
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+        try:
+            yield partial(_in_order, pool, 2 * workers)
+        except BrokenProcessPool:
+            raise WorkerLost(
+                "a worker process died (out of memory, or killed); finished shards are stored: "
+                "run the same command again to continue, with fewer --workers if memory was short"
+            ) from None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _here(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    return map(function, tasks)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, ahead: int, function: Callable[[Task], Result], tasks: Iterable[Task]
+) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    for task in tasks:
+        waiting.append(pool.submit(function, task))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _ignore_interrupts() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone decides, so that no shard is torn.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextlib.contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Workers inherit the environment: each computes on one thread, or `workers` × cores threads would compete."""
+    before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,194 @@
+"""What was done, with what, to which bytes: scores, the manifest, and whose a folder is. Resuming reads it.
+
+Every file is written under a temporary name and renamed, so that a stopped run leaves whole files or none.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import hygiene
+from hygiene import images
+from hygiene.datasets.base import Shard
+from hygiene.detectors.base import Detection, Unreadable
+from hygiene.errors import ConfigurationError
+from hygiene.filtering import Evidence
+
+MANIFEST = "manifest.json"
+_META = b"hygiene.fingerprint"
+
+
+def fingerprint(shard: Shard, settings: Mapping[str, Any]) -> str:
+    """Names what a shard's result depends on: its listing, the settings, and the software that decodes and scores."""
+    software = {"hygiene": hygiene.__version__, "decoder": images.BACKEND}
+    facts = {"listing": shard.digest, "settings": settings, "software": software}
+    return hashlib.blake2b(json.dumps(facts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """What the manifest says about the software."""
+    import scipy
+
+    return {
+        "hygiene": hygiene.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "decoder": images.BACKEND,
+    }
+
+
+def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
+    """One Parquet row per record, in order: id, detector, log10_p, statistic, finding (JSON), reason.
+
+    An unreadable record has a reason and nulls; a scored one has no reason. `mark` is the `fingerprint`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "id": pa.array([_printable(row.id) for row in rows], pa.string()),
+            "detector": pa.array([getattr(row, "detector", None) for row in rows], pa.string()),
+            "log10_p": pa.array([getattr(row, "log10_p", None) for row in rows], pa.float64()),
+            "statistic": pa.array([getattr(row, "statistic", None) for row in rows], pa.float64()),
+            "finding": pa.array(
+                [json.dumps(row.finding) if isinstance(row, Detection) else None for row in rows], pa.string()
+            ),
+            "reason": pa.array([getattr(row, "reason", None) for row in rows], pa.string()),
+        }
+    ).replace_schema_metadata({_META: mark.encode()})
+    _renamed(path, lambda partial: pq.write_table(table, partial))
+
+
+def read_scores(path: Path, mark: str) -> list[Evidence] | None:
+    """What `write_scores` stored under this `mark`; None when it is absent, torn, or of something else."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.ParquetFile(path).read()
+    except (OSError, pa.ArrowException):
+        return None
+    if (table.schema.metadata or {}).get(_META) != mark.encode():
+        return None
+    return [_evidence(row) for row in table.to_pylist()]
+
+
+def read_log10_p(path: Path) -> NDArray[np.float64]:
+    """The evidence of the readable records of one score file, [n]."""
+    import pyarrow.parquet as pq
+
+    column = pq.ParquetFile(path).read(columns=["log10_p"])["log10_p"]
+    return np.asarray(column.drop_null().to_numpy(), dtype=np.float64)
+
+
+def _evidence(row: dict[str, Any]) -> Evidence:
+    id = _original(row["id"])
+    if row["reason"] is not None:
+        return Unreadable(id, row["reason"])
+    return Detection(id, row["detector"], row["log10_p"], row["statistic"], json.loads(row["finding"]))
+
+
+def _printable(id: str) -> str:
+    """File names may hold bytes that are no UTF-8 (surrogates in Python), which Parquet strings cannot."""
+    return id.replace("\\", "\\\\").encode("utf-8", "backslashreplace").decode()
+
+
+def _original(printable: str) -> str:
+    return printable.encode("latin-1", "backslashreplace").decode("unicode_escape")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Indented JSON, renamed into place."""
+    write_text(path, json.dumps(finite(content), indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8, renamed into place."""
+    _renamed(path, lambda partial: partial.write_text(text, "utf-8"))
+
+
+@contextlib.contextmanager
+def lines(path: Path) -> Iterator[Callable[[Mapping[str, Any]], object]]:
+    """A function that adds one JSON line; the file is renamed into place when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = _partial(path)
+    with partial.open("w", encoding="ascii") as file:
+        yield lambda row: file.write(json.dumps(finite(row)) + "\n")
+    os.replace(partial, path)
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows that `lines` wrote; none when the file is absent."""
+    if path.exists():
+        with path.open(encoding="ascii") as file:
+            yield from map(json.loads, file)
+
+
+def read_json(path: Path) -> Any:
+    """The content, or None when the file is absent or torn."""
+    try:
+        return json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def finite(value: Any) -> Any:
+    """JSON has no infinity: infinite and undefined numbers become null, however deep they lie."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
+    """Make sure that `out` may be written by `command`; the manifest of its earlier run, or an empty one.
+
+    Refuses an `out` that is, holds or lies in `source`, and a folder with content that this command did not
+    make. An interrupted run is told by its manifest, which is written first and says complete: false.
+    """
+    here, there = source.resolve(), out.resolve()
+    if there == here or here in there.parents or there in here.parents:
+        raise ConfigurationError(f"{out} and {source} lie in each other: choose an output folder outside the input")
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out} is a file: expected a folder to write to")
+    earlier = read_json(out / MANIFEST)
+    if isinstance(earlier, dict) and earlier.get("tool") == "hygiene" and earlier.get("command") == command:
+        if earlier.get("source") != str(here):
+            raise ConfigurationError(
+                f"{out} holds the output for {earlier.get('source')}, not for {here}: choose another output folder"
+            )
+        return earlier
+    if out.exists() and any(out.iterdir()):
+        raise ConfigurationError(
+            f"{out} is not empty and no output of `hygiene {command}`: choose a new folder, nothing in it is touched"
+        )
+    return {}
+
+
+def manifest(command: str, source: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The frame that every manifest shares; `facts` follow it."""
+    return {"tool": "hygiene", "command": command, "source": str(source.resolve()), "versions": versions()} | dict(
+        facts
+    )
+
+
+def _renamed(path: Path, write: Callable[[Path], Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(_partial(path))
+    os.replace(_partial(path), path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")

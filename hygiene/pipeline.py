@@ -1,0 +1,299 @@
+"""Tag, score, calibrate, filter whole datasets: the pieces of this package in a row.
+
+Each function takes paths and keys, works shard by shard on `workers` processes, can be stopped and called again,
+and returns what it did as a small report. Nothing here prints. With several workers, a script needs
+`if __name__ == "__main__":` around its calls, as with any use of multiprocessing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hygiene import engines, images, ledger
+from hygiene.codecs.spread import Spread
+from hygiene.datasets import Listing, open_reader
+from hygiene.datasets.folder import inside
+from hygiene.detectors.base import Detection, Unreadable
+from hygiene.errors import ConfigurationError
+from hygiene.filtering import Counts, Evidence, kind
+from hygiene.keys import Key
+from hygiene.policies import Calibration, Policy
+from hygiene.scoring import Detectors, Progress, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
+from hygiene.splitting import CopyTask, check_output, copy_shard, settle, write_lists
+from hygiene.tagging import TagTask, as_line, tag_shard
+
+TAGS = "tags.jsonl"
+
+
+@dataclass(frozen=True)
+class TagReport:
+    """What `tag_dataset` did: records per outcome, refused and unreadable per kind of reason."""
+
+    seen: int
+    tagged: int
+    already: int
+    refused: Mapping[str, int]
+    unreadable: Mapping[str, int]
+    manifest: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One output of `filter_dataset`: where it is, the threshold it came to and how, and the counts."""
+
+    folder: Path
+    max_log10_p: float
+    facts: Mapping[str, str | float | int]
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class FilterReport:
+    """What `filter_dataset` did: one entry of `outputs` per policy, in the order given."""
+
+    seen: int
+    unreadable: int
+    outputs: tuple[SplitReport, ...]
+    manifest: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration, and the records of its folders that could not be used."""
+
+    calibration: Calibration
+    unreadable: tuple[Unreadable, ...]
+
+
+def tag_dataset(
+    source: Path,
+    out: Path,
+    key: Key,
+    *,
+    psnr: float | None = None,
+    copy_refused: bool = False,
+    max_pixels: int = images.MAX_PIXELS,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> TagReport:
+    """Write the pictures of `source` with `key`'s mark to the same relative paths under `out`.
+
+    Each written picture is read back and scored. tags.jsonl has a line per picture, manifest.json the counts.
+    psnr: strength in dB, None for adaptive. copy_refused: also copy, unmarked, the pictures that cannot be tagged.
+    """
+    codec, reader = Spread(psnr), open_reader(source)
+    settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
+    settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
+    _check_same(ledger.claim(source, out, "tag"), settings, out)
+    listing = reader.listing()
+    _check_names(listing, out)
+    frame = ledger.manifest("tag", source, {"settings": settings})
+    ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+    paths = [out / ".hygiene" / f"{shard.name}.json" for shard in listing.shards]
+    tasks = (
+        TagTask(reader, shard, out, codec, key, copy_refused, max_pixels, path, ledger.fingerprint(shard, settings))
+        for shard, path in zip(listing.shards, paths, strict=True)
+    )
+    counts: Counter[tuple[str, str]] = Counter()
+    with engines.processes(workers) as run, ledger.lines(out / TAGS) as add:
+        done = tracked(run(tag_shard, tasks), listing, "tag", progress)
+        for outcome in (outcome for shard in done for outcome in shard):
+            add(as_line(outcome))
+            counts[outcome.outcome, kind(outcome.reason)] += 1
+    return _tag_report(out, frame, counts)
+
+
+def score_dataset(
+    source: Path,
+    detectors: Detectors,
+    *,
+    max_pixels: int = images.MAX_PIXELS,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Iterator[Evidence]:
+    """Evidence about every record of `source`, in the order of its ids, as it is found.
+
+    Of several detectors the strongest evidence counts, and pays for all of them.
+    """
+    reader, made = open_reader(source), detectors_of(detectors)
+    listing = reader.listing()
+    tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
+    with engines.processes(workers) as run:
+        for scored in tracked(run(score_shard, tasks), listing, "score", progress):
+            yield from scored
+
+
+def calibrate(
+    tagged: Path,
+    detectors: Detectors,
+    *,
+    untagged: Path | None = None,
+    processing: str = "",
+    max_pixels: int = images.MAX_PIXELS,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> CalibrationReport:
+    """Score samples whose truth is known: `TargetRecall` and `TargetFpr` draw their thresholds from them.
+
+    tagged      pictures that carry the mark, after the processing that the pool's pictures went through
+    untagged    pictures without it; only `TargetFpr` needs them
+    processing  what the tagged samples went through, in words, kept in the calibration
+    """
+    made = detectors_of(detectors)
+    known: list[list[float]] = []
+    unreadable: list[Unreadable] = []
+    for part in (tagged, untagged):
+        known.append([])
+        if part is None:
+            continue
+        for item in score_dataset(part, made, max_pixels=max_pixels, workers=workers, progress=progress):
+            if isinstance(item, Detection):
+                known[-1].append(item.log10_p)
+            else:
+                unreadable.append(item)
+    if not known[0]:
+        raise ConfigurationError(f"{tagged} holds no readable picture to calibrate on")
+    return CalibrationReport(
+        Calibration(names_of(made), tuple(known[0]), tuple(known[1]), processing), tuple(unreadable)
+    )
+
+
+def filter_dataset(
+    pool: Path,
+    out: Path,
+    detectors: Detectors,
+    policies: Policy | Mapping[str, Policy],
+    *,
+    lists_only: bool = False,
+    max_pixels: int = images.MAX_PIXELS,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> FilterReport:
+    """Score `pool` once, then split it by each policy: one policy into `out`, several into `out`/name each.
+
+    An output holds kept/, excluded/ and unreadable/ with copies (byte for byte, sidecars too) unless `lists_only`,
+    kept.jsonl, excluded.jsonl and unreadable.jsonl with a line per record, and manifest.json. The scores stay in
+    `out`/scores: a stopped run continues, and another policy scores nothing anew. `pool` stays as it is.
+    """
+    made, reader = detectors_of(detectors), open_reader(pool)
+    named = policies if isinstance(policies, Mapping) else {".": policies}
+    _check_policies(named, names_of(made))
+    ledger.claim(pool, out, "filter")
+    listing = reader.listing()
+    for name in named:
+        check_output(out / name, listing, lists_only)
+    frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
+    frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
+    ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+    scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
+    with engines.processes(workers) as run:
+        score_tasks = (
+            ScoreTask(reader, shard, made, max_pixels, scores.path(shard), scores.mark(shard))
+            for shard in listing.shards
+        )
+        _finish(tracked(run(score_shard, score_tasks), listing, "score", progress))
+        scores.drop_others()
+        evidence = scores.log10_p()
+        outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
+        if not lists_only:
+            targets = tuple((output.folder, output.max_log10_p) for output in outputs)
+            copy_tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
+            _finish(tracked(run(copy_shard, copy_tasks), listing, "copy", progress))
+    return _filter_report(out, frame, outputs)
+
+
+def _finish(results: Iterator[object]) -> None:
+    for _ in results:
+        continue
+
+
+def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Path) -> None:
+    before = earlier.get("settings", settings)
+    # A larger pixel limit continues the same output; another mark, or other pictures in it, would mix two.
+    changed = [name for name in ("codec", "key", "psnr", "copy_refused") if before.get(name) != settings[name]]
+    if changed:
+        values = ", ".join(f"{name} {before.get(name)} then, {settings[name]} now" for name in changed)
+        raise ConfigurationError(f"{out} was tagged with other settings ({values}): choose another output folder")
+
+
+def _check_names(listing: Listing, out: Path) -> None:
+    """Refuse a listing whose output would collide with `tag`'s own files, or leave old pictures in `out`."""
+    listed = {entry.id for entry in listing.entries()}
+    taken = {name for entry in listing.entries() for name in (entry.id, *entry.sidecars)} & {ledger.MANIFEST, TAGS}
+    if taken:
+        raise ConfigurationError(f"the input holds {taken.pop()}, which `tag` writes itself: rename it")
+    gone = [row["id"] for row in ledger.read_lines(out / TAGS) if "bytes" in row and row["id"] not in listed]
+    left = [id for id in gone if inside(out, id).exists()]
+    if left:
+        raise ConfigurationError(
+            f"{len(left)} pictures tagged into {out} by an earlier run are no longer in the input (such as {left[0]}): "
+            "remove them there, or choose another output folder"
+        )
+
+
+def _tag_report(out: Path, frame: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> TagReport:
+    def of(outcome: str) -> dict[str, int]:
+        return {reason: n for (what, reason), n in sorted(counts.items()) if what == outcome}
+
+    totals = {name: sum(of(name).values()) for name in ("tagged", "already", "refused", "unreadable")}
+    seen, refused, unreadable = sum(totals.values()), of("refused"), of("unreadable")
+    reasons = {"refused_by_reason": refused, "unreadable_by_reason": unreadable}
+    manifest = dict(frame) | {"complete": True, "seen": seen} | totals | reasons
+    ledger.write_json(out / ledger.MANIFEST, manifest)
+    return TagReport(seen, totals["tagged"], totals["already"], refused, unreadable, manifest)
+
+
+def _check_policies(policies: Mapping[str, Policy], detectors: str) -> None:
+    """Refuse before the expensive part what cannot be met: most policies need no scores of the pool."""
+    if not policies:
+        raise ConfigurationError("no policy given: expected at least one")
+    for policy in policies.values():
+        calibration = getattr(policy, "calibration", None)
+        if isinstance(calibration, Calibration) and calibration.detector != detectors:
+            raise ConfigurationError(
+                f"the calibration is for {calibration.detector}, this run looks for {detectors}: "
+                "calibrate with the same key and generators"
+            )
+        policy.threshold(np.empty(0))
+
+
+def _decide(folder: Path, policy: Policy, scores: Scores, evidence: Any) -> SplitReport:
+    """The threshold, and the lists by it; copies of an earlier run follow first."""
+    threshold = policy.threshold(evidence)
+    settle(folder, scores, threshold.max_log10_p)
+    counts = write_lists(folder, scores, threshold.max_log10_p)
+    return SplitReport(folder, threshold.max_log10_p, threshold.facts, counts)
+
+
+def _filter_report(out: Path, frame: Mapping[str, Any], outputs: tuple[SplitReport, ...]) -> FilterReport:
+    """The manifest of the run, and for several outputs one of the same shape in each."""
+    complete = dict(frame) | {"complete": True, "seen": outputs[0].counts.seen}
+    entries = [_output_entry(output) for output in outputs]
+    for output, entry in zip(outputs, entries, strict=True):
+        if output.folder != out:
+            ledger.write_json(output.folder / ledger.MANIFEST, complete | {"outputs": [entry | {"folder": "."}]})
+    named = [
+        entry | {"folder": str(output.folder.relative_to(out))} for entry, output in zip(entries, outputs, strict=True)
+    ]
+    manifest = complete | {"outputs": named}
+    ledger.write_json(out / ledger.MANIFEST, manifest)
+    counts = outputs[0].counts
+    return FilterReport(counts.seen, counts.total_unreadable, outputs, manifest)
+
+
+def _output_entry(output: SplitReport) -> dict[str, Any]:
+    counts = output.counts
+    return {
+        "policy": dict(output.facts),
+        "max_log10_p": output.max_log10_p,
+        "seen": counts.seen,
+        "kept": counts.kept,
+        "excluded": counts.total_excluded,
+        "unreadable": counts.total_unreadable,
+        "excluded_by": dict(counts.excluded),
+        "unreadable_by_reason": dict(counts.unreadable),
+    }

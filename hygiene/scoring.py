@@ -1,0 +1,124 @@
+"""Evidence for every record of a dataset, shard by shard; with a folder to keep it in, work is never done twice."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hygiene import images, ledger
+from hygiene.codecs.spread import Spread
+from hygiene.datasets import Listing, Reader, Shard
+from hygiene.detectors.base import Detector, Unreadable
+from hygiene.detectors.keyed import KeyedDetector
+from hygiene.errors import ConfigurationError, UnreadableImage
+from hygiene.filtering import Evidence, strongest
+from hygiene.keys import Key
+from hygiene.records import Record
+
+Result = TypeVar("Result")
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, records done, records in all) after every shard."""
+
+Detectors = Key | Detector | Sequence[Key | Detector]
+"""What to look for. A key stands for the detector of its `spread` mark."""
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """path, mark: where the shard's scores are kept and under which fingerprint; without a path they are not."""
+
+    reader: Reader
+    shard: Shard
+    detectors: tuple[Detector, ...]
+    max_pixels: int
+    path: Path | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The score files of one run: one per shard, valid for one listing and one set of settings."""
+
+    folder: Path
+    shards: tuple[Shard, ...]
+    settings: Mapping[str, Any]
+
+    def path(self, shard: Shard) -> Path:
+        return self.folder / f"{shard.name}.parquet"
+
+    def mark(self, shard: Shard) -> str:
+        return ledger.fingerprint(shard, self.settings)
+
+    def of(self, shard: Shard) -> list[Evidence]:
+        """One item per record of the shard, in its order."""
+        stored = ledger.read_scores(self.path(shard), self.mark(shard))
+        if stored is None:
+            raise ConfigurationError(f"{self.path(shard)} changed during the run: run the same command again")
+        return stored
+
+    def rows(self) -> Iterator[Evidence]:
+        for shard in self.shards:
+            yield from self.of(shard)
+
+    def log10_p(self) -> NDArray[np.float64]:
+        """The evidence of all readable records, [n]."""
+        return np.concatenate([ledger.read_log10_p(self.path(shard)) for shard in self.shards])
+
+    def drop_others(self) -> None:
+        """Remove score files of an earlier, longer listing: whoever reads the folder would count their rows."""
+        current = {self.path(shard).name for shard in self.shards}
+        for path in self.folder.glob("*.parquet"):
+            if path.name not in current:
+                path.unlink()
+
+
+def detectors_of(detectors: Detectors) -> tuple[Detector, ...]:
+    """Keys as their detectors; every detector once."""
+    listed = detectors if isinstance(detectors, Sequence) else [detectors]
+    made: tuple[Detector, ...] = tuple(
+        KeyedDetector(Spread(), item) if isinstance(item, Key) else item for item in listed
+    )
+    names = [detector.name for detector in made]
+    if not made or len(set(names)) < len(names):
+        raise ConfigurationError(f"expected one or more different detectors, got {', '.join(names) or 'none'}")
+    return made
+
+
+def names_of(detectors: Detectors) -> str:
+    """The detectors' names in one string: what scores and calibrations are valid for."""
+    return " + ".join(sorted(detector.name for detector in detectors_of(detectors)))
+
+
+def score_shard(task: ScoreTask) -> list[Evidence]:
+    """Evidence about every record of the shard, read back if it was kept."""
+    stored = ledger.read_scores(task.path, task.mark) if task.path else None
+    if stored is not None:
+        return stored
+    rows = [_score(item, task) for item in task.reader.read(task.shard)]
+    if task.path:
+        ledger.write_scores(task.path, rows, task.mark)
+    return rows
+
+
+def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:
+    if isinstance(item, Unreadable):
+        return item
+    try:
+        picture = images.decode_luma(item.data, task.max_pixels)
+    except UnreadableImage as error:
+        return Unreadable(item.id, str(error))
+    return strongest([detector.detect(item.id, picture) for detector in task.detectors])
+
+
+def tracked(results: Iterable[Result], listing: Listing, stage: str, progress: Progress | None) -> Iterator[Result]:
+    """`results`, one per shard, with `progress` told after each."""
+    done, total = 0, listing.records
+    for shard, result in zip(listing.shards, results, strict=True):
+        done += len(shard.entries)
+        if progress:
+            progress(stage, done, total)
+        yield result

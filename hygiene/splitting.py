@@ -1,0 +1,107 @@
+"""Put every scored record where a threshold wants it: three lists, and copies byte for byte."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hygiene import ledger
+from hygiene.datasets import Listing, Reader, Shard, open_writer
+from hygiene.datasets.folder import inside
+from hygiene.detectors.base import Unreadable
+from hygiene.errors import ConfigurationError
+from hygiene.filtering import OUTCOMES, Counts, Evidence, Outcome, count, outcome, split
+from hygiene.scoring import Scores
+
+
+@dataclass(frozen=True)
+class CopyTask:
+    """targets: the output folders, each with its threshold (max log10 p)."""
+
+    reader: Reader
+    shard: Shard
+    scores: Scores
+    targets: tuple[tuple[Path, float], ...]
+
+
+def check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
+    """Refuse, before anything is scored, an output whose copies of an earlier run would be left out of step."""
+    if not _has_copies(folder):
+        return
+    if lists_only:
+        raise ConfigurationError(f"{folder} holds copies of an earlier run: --lists-only needs another output folder")
+    listed = {entry.id for entry in listing.entries()}
+    gone = [where / id for where, id in _copied(folder) if id not in listed]
+    if gone:
+        raise ConfigurationError(
+            f"{len(gone)} pictures copied to {folder} by an earlier run are no longer in the pool (such as {gone[0]}): "
+            "choose another output folder, nothing is deleted"
+        )
+
+
+def write_lists(folder: Path, scores: Scores, limit: float) -> Counts:
+    """kept.jsonl, excluded.jsonl and unreadable.jsonl, a line per record; the counts."""
+    with contextlib.ExitStack() as stack:
+        add = {where: stack.enter_context(ledger.lines(folder / f"{where}.jsonl")) for where in OUTCOMES}
+
+        def listed() -> Iterator[tuple[Outcome, Evidence]]:
+            for where, row in split(scores.rows(), limit):
+                add[where](_line(row, limit))
+                yield where, row
+
+        return count(listed())
+
+
+def settle(folder: Path, scores: Scores, limit: float) -> None:
+    """Move the copies of an earlier run to where this threshold wants them."""
+    if not _has_copies(folder):
+        return
+    for shard in scores.shards:
+        for entry, row in zip(shard.entries, scores.of(shard), strict=True):
+            _move(folder, (entry.id, *entry.sidecars), outcome(row, limit))
+
+
+def copy_shard(task: CopyTask) -> None:
+    """Copy every record of the shard to its place in every target. Copies that are there already stay."""
+    items = task.reader.read(task.shard, sidecars=True)
+    for item, row in zip(items, task.scores.of(task.shard), strict=True):
+        if isinstance(item, Unreadable):
+            if not isinstance(row, Unreadable):
+                raise ConfigurationError(f"{item.id} went away during the run ({item.reason}): run it again")
+            continue
+        for folder, limit in task.targets:
+            open_writer(folder / outcome(row, limit)).write(item)
+
+
+def _line(row: Evidence, limit: float) -> dict[str, Any]:
+    if isinstance(row, Unreadable):
+        return {"id": row.id, "reason": row.reason}
+    line = {"id": row.id, "detector": row.detector, "log10_p": row.log10_p, "threshold": limit}
+    return line | ({"finding": row.finding} if row.finding else {})
+
+
+def _has_copies(folder: Path) -> bool:
+    return any((folder / where).is_dir() for where in OUTCOMES)
+
+
+def _copied(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(folder, id) of each copy that the earlier run's lists name and that is still there."""
+    for where in OUTCOMES:
+        for row in ledger.read_lines(folder / f"{where}.jsonl"):
+            if os.path.lexists(inside(folder / where, row["id"])):
+                yield folder / where, row["id"]
+
+
+def _move(folder: Path, names: tuple[str, ...], where: Outcome) -> None:
+    for other in OUTCOMES:
+        if other != where and os.path.lexists(inside(folder / other, names[0])):
+            for name in names:
+                _rename(inside(folder / other, name), inside(folder / where, name))
+
+
+def _rename(old: Path, new: Path) -> None:
+    if os.path.lexists(old):
+        new.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(old, new)

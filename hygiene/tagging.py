@@ -1,0 +1,126 @@
+"""Tag the pictures of one shard, check each by reading back what was written, and remember the outcomes."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hygiene import images, ledger
+from hygiene.codecs.layouts import SMALLEST_SIDE
+from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
+from hygiene.datasets import Reader, Shard, open_writer
+from hygiene.datasets.folder import inside
+from hygiene.detectors.base import Unreadable
+from hygiene.detectors.keyed import KeyedDetector
+from hygiene.errors import TagRefused, UnreadableImage
+from hygiene.keys import Key
+from hygiene.records import Record
+
+
+@dataclass(frozen=True)
+class TagOutcome:
+    """What became of one picture.
+
+    tagged      written with the mark; psnr (dB) of the mark alone, log10_p as read back from the written file
+    already     carried this key's mark; copied byte for byte
+    refused     cannot be tagged invisibly or without loss; reason says why
+    unreadable  no still picture; reason says why
+    bytes       size of the written file, −1 where nothing was written
+    """
+
+    id: str
+    outcome: Literal["tagged", "already", "refused", "unreadable"]
+    reason: str = ""
+    psnr: float | None = None
+    log10_p: float | None = None
+    bytes: int = -1
+
+
+@dataclass(frozen=True)
+class TagTask:
+    """path, mark: where the shard's outcomes are kept and under which fingerprint."""
+
+    reader: Reader
+    shard: Shard
+    out: Path
+    codec: Spread
+    key: Key
+    copy_refused: bool
+    max_pixels: int
+    path: Path
+    mark: str
+
+
+def tag_shard(task: TagTask) -> list[TagOutcome]:
+    """One outcome per record, in order. A shard that was finished before, and is still there, is left alone."""
+    stored = _stored(task)
+    if stored is not None:
+        return stored
+    outcomes = [_tag(item, task) for item in task.reader.read(task.shard, sidecars=True)]
+    ledger.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
+    return outcomes
+
+
+def _stored(task: TagTask) -> list[TagOutcome] | None:
+    content = ledger.read_json(task.path)
+    if not isinstance(content, Mapping) or content.get("fingerprint") != task.mark:
+        return None
+    outcomes = [TagOutcome(**each) for each in content["outcomes"]]
+    return outcomes if all(_is_there(each, task.out) for each in outcomes) else None
+
+
+def _is_there(outcome: TagOutcome, out: Path) -> bool:
+    path = inside(out, outcome.id)
+    return outcome.bytes < 0 or (path.is_file() and path.stat().st_size == outcome.bytes)
+
+
+def _tag(item: Record | Unreadable, task: TagTask) -> TagOutcome:
+    if isinstance(item, Unreadable):
+        return TagOutcome(item.id, "unreadable", item.reason)
+    try:
+        outcome, data = _tagged(item, task)
+    except UnreadableImage as error:
+        return TagOutcome(item.id, "unreadable", str(error))
+    except TagRefused as error:
+        size = len(item.data) if task.copy_refused else -1
+        outcome, data = TagOutcome(item.id, "refused", str(error), bytes=size), item.data
+    if outcome.bytes >= 0:
+        open_writer(task.out).write(Record(item.id, data, item.sidecars))
+    return outcome
+
+
+def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
+    """The outcome and the bytes to write."""
+    raster = images.decode_raster(record.data, task.max_pixels)
+    if min(raster.pixels.shape[:2]) < SMALLEST_SIDE:
+        raise TagRefused(f"too small: the short side must have at least {SMALLEST_SIDE} pixels")
+    marked = task.codec.embed(raster.pixels[None], task.key)[0]
+    if np.array_equal(marked, raster.pixels):
+        return _already(record, task), record.data
+    data = images.encode(raster, marked)
+    log10_p = _read_back(record.id, data, task)
+    if log10_p > REQUIRED_LOG10_P:
+        raise TagRefused(f"the mark does not survive writing: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}")
+    psnr = images.psnr(raster.pixels, marked)
+    return TagOutcome(record.id, "tagged", psnr=psnr, log10_p=log10_p, bytes=len(data)), data
+
+
+def _already(record: Record, task: TagTask) -> TagOutcome:
+    """The codec left the picture as it was: either the mark is there, or there is no room for one."""
+    log10_p = _read_back(record.id, record.data, task)
+    if log10_p > REQUIRED_LOG10_P:
+        raise TagRefused("no room: an invisible mark would be lost in the texture of so small a picture")
+    return TagOutcome(record.id, "already", log10_p=log10_p, bytes=len(record.data))
+
+
+def _read_back(id: str, data: bytes, task: TagTask) -> float:
+    """log10 p of an encoded picture, by the detector's own path."""
+    picture = images.decode_luma(data, task.max_pixels)
+    return KeyedDetector(task.codec, task.key).detect(id, picture).log10_p
+
+
+def as_line(outcome: TagOutcome) -> dict[str, Any]:
+    """As tags.jsonl says it: what does not apply is left out."""
+    return {name: value for name, value in asdict(outcome).items() if value not in (None, "", -1)}

@@ -1,0 +1,412 @@
+"""Whole datasets on disk: what is promised about files, counts, stopping and continuing."""
+
+import hashlib
+import json
+import math
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from hygiene import engines, pipeline, scoring, tagging
+from hygiene.codecs.spread import Spread
+from hygiene.detectors.base import Detection, Unreadable
+from hygiene.detectors.keyed import KeyedDetector
+from hygiene.errors import ConfigurationError, InfeasibleError
+from hygiene.keys import Key
+from hygiene.pipeline import calibrate, filter_dataset, score_dataset, tag_dataset
+from hygiene.policies import Fdr, MaxP, TargetFpr, TargetRecall
+
+KEY, OTHER = Key(b"k" * 32), Key(b"o" * 32)
+FORMATS = [("png", {}), ("jpg", {"quality": 92}), ("webp", {"quality": 92})]
+
+
+def save_pictures(root, count, seed, size=96):
+    """`count` crops of photographs in turn as PNG, JPEG and WebP, every fourth one grey, some nested."""
+    rng = np.random.default_rng(seed)
+    photographs = [data.astronaut(), data.coffee(), data.chelsea()]
+    for i in range(count):
+        photograph = photographs[i % 3]
+        y, x = (rng.integers(0, side - 2 * size) for side in photograph.shape[:2])
+        image = Image.fromarray(photograph[y : y + 2 * size, x : x + 2 * size]).resize((size + i % 5, size))
+        ending, options = FORMATS[i % 3]
+        path = root / ("nested/deep" if i % 2 else ".") / f"{seed}-{i:03d}.{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (image.convert("L") if i % 4 == 3 else image).save(path, **options)
+        if i % 6 == 0:
+            path.with_suffix(".txt").write_text(f"caption {i}")
+
+
+def tree(root):
+    """Relative path → digest of every visible file below `root`."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    }
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """30 tagged and 30 untagged pictures mixed in a pool, with two files that are no pictures."""
+    root = tmp_path_factory.mktemp("world")
+    save_pictures(root / "generated", 30, seed=1)
+    save_pictures(root / "real", 30, seed=2)
+    tag_dataset(root / "generated", root / "tagged", KEY)
+    for part in ("tagged", "real"):
+        for name in tree(root / part):
+            if name not in ("manifest.json", "tags.jsonl"):
+                target = root / "pool" / part / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes((root / part / name).read_bytes())
+    (root / "pool/empty.png").write_bytes(b"")
+    (root / "pool/text.jpg").write_text("not a picture")
+    return root
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_tagging_keeps_names_formats_and_sidecars_and_is_found_again(world):
+    manifest = json.loads((world / "tagged/manifest.json").read_text())
+    assert manifest["complete"] is True
+    assert (manifest["seen"], manifest["tagged"]) == (30, 30)
+    outcomes = lines(world / "tagged/tags.jsonl")
+    assert len(outcomes) == 30
+    before, after = tree(world / "generated"), tree(world / "tagged")
+    assert set(after) == set(before) | {"manifest.json", "tags.jsonl"}
+    for name in before:
+        assert (before[name] == after[name]) == name.endswith(".txt")
+        if not name.endswith(".txt"):
+            assert Image.open(world / "tagged" / name).format == Image.open(world / "generated" / name).format
+    scored = {row.id: row.log10_p for row in score_dataset(world / "tagged", KEY)}
+    for outcome in outcomes:
+        assert outcome["log10_p"] == scored[outcome["id"]] <= -9
+        assert 39 < outcome["psnr"] < 51
+        assert outcome["bytes"] == (world / "tagged" / outcome["id"]).stat().st_size
+
+
+def test_nothing_else_carries_the_mark(world):
+    assert all(row.log10_p > -4 for row in score_dataset(world / "generated", KEY))
+    assert all(row.log10_p > -4 for row in score_dataset(world / "tagged", OTHER))
+
+
+def test_tagging_tagged_pictures_copies_them_byte_for_byte(world, tmp_path):
+    report = tag_dataset(world / "tagged", tmp_path / "again", KEY)
+    assert (report.tagged, report.already, report.seen) == (0, 30, 30)
+    names = list(tree(world / "generated"))
+    again, once = tree(tmp_path / "again"), tree(world / "tagged")
+    assert [again[name] for name in names] == [once[name] for name in names]
+
+
+def test_refused_pictures_are_left_out_unless_asked_for(tmp_path):
+    source = tmp_path / "in"
+    source.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(noise).save(source / "noise.png")
+    Image.fromarray((np.arange(4096, dtype=np.uint16) * 16).reshape(64, 64)).save(source / "deep.png")
+    Image.fromarray(data.astronaut()[:20, :200]).save(source / "small.png")
+    Image.fromarray(data.astronaut()[:96, :96]).save(source / "fine.png")
+    (source / "empty.png").write_bytes(b"")
+    report = tag_dataset(source, tmp_path / "out", KEY)
+    assert (report.seen, report.tagged, sum(report.refused.values())) == (5, 1, 3)
+    assert report.unreadable == {"empty file": 1}
+    assert set(report.refused) == {"16 bits per channel", "too small", "no room"}
+    assert set(tree(tmp_path / "out")) == {"fine.png", "manifest.json", "tags.jsonl"}
+    tag_dataset(source, tmp_path / "all", KEY, copy_refused=True)
+    copies = tree(tmp_path / "all")
+    for name in ("noise.png", "deep.png", "small.png"):
+        assert copies[name] == tree(source)[name]
+    assert "empty.png" not in copies
+
+
+def test_filtering_splits_byte_for_byte_and_adds_up(world, tmp_path):
+    before = tree(world / "pool")
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    assert tree(world / "pool") == before
+    (output,) = report.outputs
+    counts = output.counts
+    assert (report.seen, counts.kept, counts.total_excluded, report.unreadable) == (62, 30, 30, 2)
+    assert counts.excluded == {f"spread:{KEY.digest}": 30}
+    assert counts.unreadable == {"empty file": 1, "not an image": 1}
+    placed = {where: tree(tmp_path / "out" / where) for where in ("kept", "excluded", "unreadable")}
+    assert {**placed["kept"], **placed["excluded"], **placed["unreadable"]} == before
+    assert sum(map(len, placed.values())) == len(before)
+    assert all(name.startswith("real/") for name in placed["kept"])
+    assert all(name.startswith("tagged/") for name in placed["excluded"])
+    assert set(placed["unreadable"]) == {"empty.png", "text.jpg"}
+    excluded = lines(tmp_path / "out/excluded.jsonl")
+    assert len(excluded) == 30
+    assert set(excluded[0]) == {"id", "detector", "log10_p", "threshold"}
+    assert excluded[0]["threshold"] == pytest.approx(-9)
+    reasons = {row["id"]: row["reason"] for row in lines(tmp_path / "out/unreadable.jsonl")}
+    assert reasons["empty.png"] == "empty file"
+
+
+def test_the_manifest_says_what_was_done_and_never_the_key(world, tmp_path):
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
+    assert manifest == json.loads(json.dumps(report.manifest))
+    assert manifest["complete"] is True
+    assert manifest["detectors"] == [f"spread:{KEY.digest}"]
+    (output,) = manifest["outputs"]
+    assert output["policy"] == {"policy": "max_p", "max_p": 1e-9}
+    assert output["max_log10_p"] == pytest.approx(-9)
+    assert output["seen"] == output["kept"] + output["excluded"] + output["unreadable"] == manifest["seen"]
+    for path in (tmp_path / "out").rglob("*.*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert KEY.secret not in content
+            assert KEY.secret.hex().encode() not in content
+
+
+def counted(monkeypatch):
+    """Counts the pictures that are scored from here on."""
+    scored = []
+    original = scoring._score
+    monkeypatch.setattr(scoring, "_score", lambda item, task: scored.append(item.id) or original(item, task))
+    return scored
+
+
+def test_another_threshold_scores_nothing_anew_and_moves_the_copies(world, tmp_path, monkeypatch):
+    filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    scored = counted(monkeypatch)
+    p = sorted(row["log10_p"] for row in lines(tmp_path / "out/excluded.jsonl"))
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(10 ** (p[9] + 1e-6)))
+    assert scored == []
+    assert (report.outputs[0].counts.total_excluded, report.outputs[0].counts.kept) == (10, 50)
+    fresh = filter_dataset(world / "pool", tmp_path / "fresh", KEY, MaxP(10 ** (p[9] + 1e-6)))
+    assert fresh.outputs[0].counts == report.outputs[0].counts
+    for where in ("kept", "excluded", "unreadable"):
+        assert tree(tmp_path / "out" / where) == tree(tmp_path / "fresh" / where)
+
+
+def test_a_changed_pool_is_scored_where_it_changed(world, tmp_path, monkeypatch):
+    pool = tmp_path / "pool"
+    save_pictures(pool, 40, seed=3, size=40)
+    filter_dataset(pool, tmp_path / "out", KEY, MaxP(1e-9))
+    os.utime(pool / "3-038.webp", ns=(1, 1))
+    scored = counted(monkeypatch)
+    filter_dataset(pool, tmp_path / "out", KEY, MaxP(1e-9))
+    assert "3-038.webp" in scored
+    assert 0 < len(scored) <= 16
+    scored.clear()
+    filter_dataset(pool, tmp_path / "out", OTHER, MaxP(1e-9))
+    assert len(scored) == 40
+
+
+def test_a_torn_score_file_is_made_again(world, tmp_path, monkeypatch):
+    first = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    torn = tmp_path / "out/scores/00001.parquet"
+    torn.write_bytes(torn.read_bytes()[:-10])
+    scored = counted(monkeypatch)
+    again = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    assert len(scored) == 16
+    assert again.outputs[0].counts == first.outputs[0].counts
+
+
+@pytest.mark.parametrize("stop_at", [3, 20, 55])
+def test_a_stopped_filter_continues_to_the_same_result(world, tmp_path, monkeypatch, stop_at):
+    original, seen = scoring._score, []
+
+    def stopping(item, task):
+        seen.append(item.id)
+        if len(seen) == stop_at:
+            raise KeyboardInterrupt
+        return original(item, task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "_score", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["complete"] is False
+    scored = counted(monkeypatch)
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    assert len(scored) == 62 - 16 * ((stop_at - 1) // 16)
+    assert report.outputs[0].counts.seen == 62
+    placed = [tree(tmp_path / "out" / where) for where in ("kept", "excluded", "unreadable")]
+    assert {**placed[0], **placed[1], **placed[2]} == tree(world / "pool")
+
+
+def test_a_stopped_tag_continues_to_the_same_result(world, tmp_path, monkeypatch):
+    original, seen = tagging._tag, []
+
+    def stopping(item, task):
+        seen.append(item.id)
+        if len(seen) == 20:
+            raise KeyboardInterrupt
+        return original(item, task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tagging, "_tag", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            tag_dataset(world / "generated", tmp_path / "out", KEY)
+    seen.clear()
+    monkeypatch.setattr(tagging, "_tag", lambda item, task: seen.append(item.id) or original(item, task))
+    tag_dataset(world / "generated", tmp_path / "out", KEY)
+    assert len(seen) == 14  # the first shard of 16 was done
+    done, expected = tree(tmp_path / "out"), tree(world / "tagged")
+    for name in expected:
+        if name != "manifest.json":
+            assert done[name] == expected[name]
+
+
+def test_a_picture_that_vanished_from_the_output_is_tagged_again(world, tmp_path):
+    tag_dataset(world / "generated", tmp_path / "out", KEY)
+    victim = tmp_path / "out" / lines(tmp_path / "out/tags.jsonl")[0]["id"]
+    expected = victim.read_bytes()
+    victim.unlink()
+    tag_dataset(world / "generated", tmp_path / "out", KEY)
+    assert victim.read_bytes() == expected
+
+
+def test_two_workers_give_what_one_gives(world, tmp_path):
+    reports = [filter_dataset(world / "pool", tmp_path / str(n), KEY, MaxP(1e-9), workers=n) for n in (1, 2)]
+    assert reports[0].outputs[0].counts == reports[1].outputs[0].counts
+    first, second = (
+        {name: digest for name, digest in tree(tmp_path / str(n)).items() if name != "manifest.json"} for n in (1, 2)
+    )
+    assert {name: second[name] for name in first if "scores" not in name} == {
+        name: digest for name, digest in first.items() if "scores" not in name
+    }
+
+
+def test_a_lost_worker_is_reported():
+    with pytest.raises(engines.WorkerLost, match="run the same command again"), engines.processes(2) as run:
+        list(run(os._exit, [3, 3]))
+
+
+def test_several_policies_share_one_scoring(world, tmp_path, monkeypatch):
+    calibration = calibrate(world / "tagged", KEY, untagged=world / "real", processing="none").calibration
+    assert (len(calibration.tagged), len(calibration.untagged)) == (30, 30)
+    scored = counted(monkeypatch)
+    levels = {f"recall-{r:g}": TargetRecall(r, calibration) for r in (0.5, 0.9)}
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, levels)
+    assert len(scored) == 62
+    assert [output.folder for output in report.outputs] == [tmp_path / "out" / name for name in levels]
+    half, most = (output.counts.total_excluded for output in report.outputs)
+    assert 15 <= half < most
+    assert most >= 27
+    for name, output in zip(levels, report.outputs, strict=True):
+        own = json.loads((tmp_path / "out" / name / "manifest.json").read_text())
+        assert own["outputs"][0]["excluded"] == output.counts.total_excluded
+        assert len(tree(tmp_path / "out" / name / "excluded")) >= output.counts.total_excluded
+    assert [entry["folder"] for entry in report.manifest["outputs"]] == list(levels)
+
+
+def test_fdr_and_fpr_policies_run_on_a_pool(world, tmp_path):
+    by_fdr = filter_dataset(world / "pool", tmp_path / "fdr", KEY, Fdr(0.01))
+    assert by_fdr.outputs[0].counts.total_excluded == 30
+    calibration = calibrate(world / "tagged", KEY, untagged=world / "real").calibration
+    by_fpr = filter_dataset(world / "pool", tmp_path / "fpr", KEY, TargetFpr(0.2, calibration))
+    assert by_fpr.outputs[0].counts.total_excluded >= 30
+
+
+def test_what_cannot_be_met_is_refused_before_anything_is_scored(world, tmp_path, monkeypatch):
+    calibration = calibrate(world / "tagged", KEY).calibration
+    scored = counted(monkeypatch)
+    with pytest.raises(InfeasibleError, match="299"):
+        filter_dataset(world / "pool", tmp_path / "out", KEY, TargetRecall(0.99, calibration))
+    with pytest.raises(ConfigurationError, match="the calibration is for"):
+        filter_dataset(world / "pool", tmp_path / "out", OTHER, TargetRecall(0.9, calibration))
+    assert scored == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_only_copies_nothing(world, tmp_path):
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9), lists_only=True)
+    assert report.outputs[0].counts.kept == 30
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "manifest.json",
+        "kept.jsonl",
+        "excluded.jsonl",
+        "unreadable.jsonl",
+        "scores",
+    }
+    filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    with pytest.raises(ConfigurationError, match="--lists-only needs another output folder"):
+        filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9), lists_only=True)
+
+
+def test_pictures_that_left_the_input_are_not_left_behind_silently(tmp_path):
+    pool = tmp_path / "pool"
+    save_pictures(pool, 5, seed=4, size=64)
+    filter_dataset(pool, tmp_path / "filtered", KEY, MaxP(1e-9))
+    tag_dataset(pool, tmp_path / "tagged", KEY)
+    (pool / "4-000.png").unlink()
+    with pytest.raises(ConfigurationError, match="no longer in the pool"):
+        filter_dataset(pool, tmp_path / "filtered", KEY, MaxP(1e-9))
+    with pytest.raises(ConfigurationError, match="no longer in the input"):
+        tag_dataset(pool, tmp_path / "tagged", KEY)
+    (tmp_path / "tagged/4-000.png").unlink()
+    assert tag_dataset(pool, tmp_path / "tagged", KEY).seen == 4
+
+
+def test_pictures_that_share_a_sidecar_both_keep_it(world, tmp_path):
+    pool = tmp_path / "pool"
+    pool.mkdir()
+    marked, plain = Image.open(world / "tagged/1-000.png"), Image.open(world / "real/2-000.png")
+    marked.save(pool / "x.png")
+    plain.convert("RGB").save(pool / "x.jpg")
+    (pool / "x.txt").write_text("both")
+    for limit in (1e-9, 1e-300, 1e-9):
+        filter_dataset(pool, tmp_path / "out", KEY, MaxP(limit))
+        kept, excluded = (set(tree(tmp_path / "out" / where)) for where in ("kept", "excluded"))
+        if limit == 1e-9:
+            assert (kept, excluded) == ({"x.jpg", "x.txt"}, {"x.png", "x.txt"})
+        else:
+            assert (kept, excluded) == ({"x.jpg", "x.png", "x.txt"}, set())
+
+
+def test_other_settings_do_not_mix_into_one_output(world, tmp_path):
+    save_pictures(tmp_path / "in", 3, seed=5, size=64)
+    tag_dataset(tmp_path / "in", tmp_path / "out", KEY)
+    with pytest.raises(ConfigurationError, match=f"key {KEY.digest} then, {OTHER.digest} now"):
+        tag_dataset(tmp_path / "in", tmp_path / "out", OTHER)
+    with pytest.raises(ConfigurationError, match="psnr None then"):
+        tag_dataset(tmp_path / "in", tmp_path / "out", KEY, psnr=42.0)
+    with pytest.raises(ConfigurationError, match="holds the output for"):
+        tag_dataset(world / "real", tmp_path / "out", KEY)
+
+
+def test_names_that_tag_needs_itself_are_refused(tmp_path):
+    save_pictures(tmp_path / "in", 1, seed=6, size=64)
+    (tmp_path / "in/6-000.png").rename(tmp_path / "in/manifest.png")
+    (tmp_path / "in/manifest.json").write_text("{}")
+    with pytest.raises(ConfigurationError, match="holds manifest"):
+        tag_dataset(tmp_path / "in", tmp_path / "out", KEY)
+
+
+def test_several_keys_and_the_price_of_looking_for_them(world):
+    both = [KeyedDetector(Spread(), key) for key in (OTHER, KEY)]
+    alone = {row.id: row for row in score_dataset(world / "tagged", KEY)}
+    for row in score_dataset(world / "tagged", both):
+        assert row.detector == f"spread:{KEY.digest}"
+        assert row.log10_p == pytest.approx(alone[row.id].log10_p + math.log10(2))
+    with pytest.raises(ConfigurationError, match="different detectors"):
+        list(score_dataset(world / "tagged", [KEY, KEY]))
+
+
+def test_progress_counts_every_record(world):
+    seen = []
+    items = list(score_dataset(world / "pool", KEY, progress=lambda *now: seen.append(now)))
+    assert seen == [("score", 16, 62), ("score", 32, 62), ("score", 48, 62), ("score", 62, 62)]
+    assert [item.id for item in items] == sorted(item.id for item in items)
+    assert sum(isinstance(item, Unreadable) for item in items) == 2
+    assert sum(isinstance(item, Detection) for item in items) == 60
+
+
+def test_calibrating_on_nothing_readable_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.png").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match="no readable picture"):
+        calibrate(tmp_path / "in", KEY)
+
+
+def test_the_report_reads_well(world, tmp_path):
+    report = tag_dataset(world / "generated", tmp_path / "out", KEY)
+    assert repr(report) == "TagReport(seen=30, tagged=30, already=0, refused={}, unreadable={})"
+    assert pipeline.TAGS in tree(tmp_path / "out")
