@@ -99,7 +99,7 @@ def tag_dataset(
         for shard, path in zip(listing.shards, paths, strict=True)
     )
     counts: Counter[tuple[str, str]] = Counter()
-    with engines.processes(workers) as run, ledger.lines(out / TAGS) as add:
+    with engines.processes(_useful(workers, listing)) as run, ledger.lines(out / TAGS) as add:
         done = tracked(run(tag_shard, tasks), listing, "tag", progress)
         for outcome in (outcome for shard in done for outcome in shard):
             add(as_line(outcome))
@@ -122,7 +122,7 @@ def score_dataset(
     reader, made = open_reader(source), detectors_of(detectors)
     listing = reader.listing()
     tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
-    with engines.processes(workers) as run:
+    with engines.processes(_useful(workers, listing)) as run:
         for scored in tracked(run(score_shard, tasks), listing, "score", progress):
             yield from scored
 
@@ -190,20 +190,25 @@ def filter_dataset(
     frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
     ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
     scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
-    with engines.processes(workers) as run:
-        score_tasks = (
-            ScoreTask(reader, shard, made, max_pixels, scores.path(shard), scores.mark(shard))
-            for shard in listing.shards
-        )
-        _finish(tracked(run(score_shard, score_tasks), listing, "score", progress))
-        scores.drop_others()
-        evidence = scores.log10_p()
-        outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
-        if not lists_only:
-            targets = tuple((output.folder, output.max_log10_p) for output in outputs)
-            copy_tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
+    missing = Listing(scores.missing())
+    score_tasks = (
+        ScoreTask(reader, shard, made, max_pixels, scores.path(shard), scores.mark(shard)) for shard in missing.shards
+    )
+    with engines.processes(_useful(workers, missing)) as run:
+        _finish(tracked(run(score_shard, score_tasks), missing, "score", progress))
+    scores.drop_others()
+    evidence = scores.log10_p()
+    outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
+    if not lists_only:
+        targets = tuple((output.folder, output.max_log10_p) for output in outputs)
+        copy_tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
+        with engines.threads(workers) as run:
             _finish(tracked(run(copy_shard, copy_tasks), listing, "copy", progress))
     return _filter_report(out, frame, outputs)
+
+
+def _useful(workers: int, listing: Listing) -> int:
+    return min(workers, len(listing.shards))
 
 
 def _finish(results: Iterator[object]) -> None:

@@ -29,7 +29,7 @@ Detectors = Key | Detector | Sequence[Key | Detector]
 
 @dataclass(frozen=True)
 class ScoreTask:
-    """path, mark: where the shard's scores are kept and under which fingerprint; without a path they are not."""
+    """path, mark: where the shard's scores are to be kept and under which fingerprint; without a path they are not."""
 
     reader: Reader
     shard: Shard
@@ -59,6 +59,10 @@ class Scores:
         if stored is None:
             raise ConfigurationError(f"{self.path(shard)} changed during the run: run the same command again")
         return stored
+
+    def missing(self) -> tuple[Shard, ...]:
+        """The shards whose scores are absent, torn, or of something else."""
+        return tuple(each for each in self.shards if ledger.read_scores(self.path(each), self.mark(each)) is None)
 
     def rows(self) -> Iterator[Evidence]:
         for shard in self.shards:
@@ -94,10 +98,7 @@ def names_of(detectors: Detectors) -> str:
 
 
 def score_shard(task: ScoreTask) -> list[Evidence]:
-    """Evidence about every record of the shard, read back if it was kept."""
-    stored = ledger.read_scores(task.path, task.mark) if task.path else None
-    if stored is not None:
-        return stored
+    """Evidence about every record of the shard, in its order."""
     rows = [_score(item, task) for item in task.reader.read(task.shard)]
     if task.path:
         ledger.write_scores(task.path, rows, task.mark)

@@ -1,4 +1,4 @@
-"""Shards on the processes of this machine."""
+"""Shards on the processors of this machine: processes to compute, threads to copy."""
 
 import contextlib
 import multiprocessing
@@ -6,7 +6,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Protocol, TypeVar
@@ -56,12 +56,25 @@ def processes(workers: int = 1) -> Iterator[Run]:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextlib.contextmanager
+def threads(workers: int = 1) -> Iterator[Run]:
+    """As `processes`, for work that waits for disks and not for processors: nothing has to start or be pickled."""
+    if workers <= 1:
+        yield _here
+        return
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield partial(_in_order, pool, 2 * workers)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
 def _here(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
     return map(function, tasks)
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, ahead: int, function: Callable[[Task], Result], tasks: Iterable[Task]
+    pool: Executor, ahead: int, function: Callable[[Task], Result], tasks: Iterable[Task]
 ) -> Iterator[Result]:
     waiting: deque[Future[Result]] = deque()
     for task in tasks:
