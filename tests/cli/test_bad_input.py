@@ -200,6 +200,7 @@ def test_bad_folders_are_refused_and_left_alone(shop, command):
         (shop / "in", shop, "lie in each other"),
         (shop / "in", foreign, "is not empty"),
         (shop / "in", foreign / "mine.txt", "is a file"),
+        (shop / "in", foreign / "mine.txt" / "out", "Not a directory"),
         (shop / "nowhere", shop / "out", "does not exist"),
         (shop / "nothing", shop / "out", "holds no pictures"),
     ]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -272,6 +273,11 @@ def test_two_workers_give_what_one_gives(world, tmp_path):
     assert {name: second[name] for name in first if "scores" not in name} == {
         name: digest for name, digest in first.items() if "scores" not in name
     }
+
+
+def test_workers_finish_their_shards_when_the_user_stops():
+    with engines.processes(2) as run:
+        assert list(run(signal.raise_signal, [signal.SIGINT] * 3)) == [None] * 3
 
 
 def test_a_lost_worker_is_reported():
