@@ -106,11 +106,11 @@ class TargetFpr:
                 f"{statistics.smallest_calibration(self.fpr, self.confidence):,} untagged samples, the calibration "
                 f"has {nulls.size:,}: calibrate on more, or use max_p, which is exact over the key"
             )
-        facts = {
+        facts: Facts = {
             "policy": "fpr",
             "fpr": self.fpr,
             "confidence": self.confidence,
-            "untagged_samples": nulls.size,
+            "untagged_samples": int(nulls.size),
         }
         return Threshold(float(np.nextafter(nulls[hits], -np.inf)), facts)
 
