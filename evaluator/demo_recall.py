@@ -18,7 +18,7 @@ SETTINGS = ((10_000, 0.8), (10_000, 1.0), (1_000, 0.8))
 """(samples in the pool per generation, sampling bias λ)."""
 
 CHAINS = 3
-SETTLED = 5  # memories of the loop after which the start is forgotten: e⁻⁵ < 1 %
+SETTLED = 7  # memories of the loop after which the start is forgotten: e⁻⁷ < .1 %
 
 
 def curve_rows(seed: int = 0) -> list[dict[str, Any]]:

@@ -47,8 +47,8 @@ def loop_findings(rows: Rows) -> list[str]:
     fresh = row("fresh_data", 1.0)
     return [
         f"Fully synthetic, λ = 1: over {closed['generations']} generations the Fréchet distance goes from "
-        f"{_step(closed, 'frechet_distance')}, quality (manifold precision) from {_step(closed, 'manifold_precision')}, "
-        f"diversity (manifold recall) from {_step(closed, 'manifold_recall')}.",
+        f"{_step(closed, 'frechet_distance')}, quality (manifold precision) from "
+        f"{_step(closed, 'manifold_precision')}, diversity (manifold recall) from {_step(closed, 'manifold_recall')}.",
         f"With sampling bias λ = 0.7 quality goes from {_step(biased, 'manifold_precision')} while diversity goes from "
         f"{_step(biased, 'manifold_recall')}.",
         f"With fresh data in every generation, λ = 1, diversity goes from {_step(fresh, 'manifold_recall')}.",
@@ -90,8 +90,8 @@ def headlines(summary: dict[str, Any]) -> list[str]:
         f"generations [{nine['ci_low']:.1f}, {nine['ci_high']:.1f}]; the law says {nine['law']:.1f}.",
         f"More filtering is not always better: with {worst['n_real']:,} fresh real samples per generation and "
         f"λ = {worst['sampling_bias']:g} the best recall is {worst['best_recall']:g}.",
-        f"Blind tagging amplifies its own mark ({blind['gain']:.2f} times with half fresh data and no filter); informed "
-        f"tagging does not ({informed['gain']:.2f} times).",
+        f"Blind tagging amplifies its own mark ({blind['gain']:.2f} times with half fresh data and no filter); "
+        f"informed tagging does not ({informed['gain']:.2f} times).",
     ]
 
 
