@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 LN10 = math.log(10.0)
 _LENTZ_STEPS = 300
@@ -82,8 +82,8 @@ def clopper_pearson(successes: int, trials: int, confidence: float = 0.95) -> tu
     if trials == 0:
         return 0.0, 1.0
     tail = (1.0 - confidence) / 2
-    low = float(stats.beta.ppf(tail, successes, trials - successes + 1)) if successes else 0.0
-    high = float(stats.beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    low = float(special.betaincinv(successes, trials - successes + 1, tail)) if successes else 0.0
+    high = float(special.betaincinv(successes + 1, trials - successes, 1 - tail)) if successes < trials else 1.0
     return low, high
 
 
@@ -91,7 +91,7 @@ def proportion_upper(successes: int, trials: int, confidence: float = 0.95) -> f
     """One-sided upper Clopper–Pearson bound; 0 of n gives about 3/n at 95 %."""
     if successes >= trials:
         return 1.0
-    return float(stats.beta.ppf(confidence, successes + 1, trials - successes))
+    return float(special.betaincinv(successes + 1, trials - successes, confidence))
 
 
 def proportion_lower(successes: int, trials: int, confidence: float = 0.95) -> float:
@@ -106,10 +106,10 @@ def allowed_misses(n: int, miss_rate: float, confidence: float) -> int:
     little, because `n` is too small. With the threshold at the j-th smallest score,
     P(miss rate ≤ `miss_rate`) ≥ `confidence` for any continuous score distribution.
     """
-    j = int(stats.binom.ppf(1.0 - confidence, n, miss_rate))
-    while j >= 0 and stats.binom.cdf(j, n, miss_rate) > 1.0 - confidence:
-        j -= 1
-    return j
+    if (1.0 - miss_rate) ** n > 1.0 - confidence:
+        return -1
+    allowed = special.bdtr(np.arange(n + 1), n, miss_rate) <= 1.0 - confidence
+    return int(np.count_nonzero(allowed)) - 1
 
 
 def smallest_calibration(miss_rate: float, confidence: float) -> int:
