@@ -15,7 +15,7 @@ from hygiene.codecs.layouts import LAYOUTS, Layout
 
 Array = Any
 
-LUMA = (0.299, 0.587, 0.114)
+LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
 """ITU-R BT.601, the luma of JPEG."""
 
 WINDOW = 7
@@ -39,10 +39,7 @@ def to_like(values: NDArray[Any], like: Array) -> Array:
 
 def luma(pixels: Array) -> Array:
     """[B, h, w] or [B, h, w, 3] float32 levels -> [B, h, w]."""
-    if pixels.ndim == 3:
-        return pixels
-    red, green, blue = LUMA
-    return red * pixels[..., 0] + green * pixels[..., 1] + blue * pixels[..., 2]
+    return pixels if pixels.ndim == 3 else pixels @ to_like(LUMA, pixels)
 
 
 def canonical(plane: Array, layout: Layout) -> Array:
@@ -89,8 +86,11 @@ def _stretch(plane: Array, native: int, scale: float, axis: int) -> Array:
     below = np.minimum(position.astype(np.int64), max(last - 1, 0))
     weight = (position - below).astype(np.float32).reshape((-1, 1) if axis == 1 else (1, -1))
     low = xp.take(plane, to_like(below, plane), axis=axis)
-    high = xp.take(plane, to_like(np.minimum(below + 1, last), plane), axis=axis)
-    return low + to_like(weight, plane) * (high - low)
+    drawn = xp.take(plane, to_like(np.minimum(below + 1, last), plane), axis=axis)
+    drawn -= low  # in place: fresh memory for every step would cost more than the arithmetic
+    drawn *= to_like(weight, plane)
+    drawn += low
+    return drawn
 
 
 def whiten(plane: Array) -> tuple[Array, Array]:
@@ -112,9 +112,10 @@ def _box_axis(plane: Array, axis: int) -> Array:
     first = (slice(None),) * axis + (slice(0, 1),)
     last = (slice(None),) * axis + (slice(length - 1, length),)
     padded = xp.concat([plane[first]] * half + [plane] + [plane[last]] * half, axis=axis)
-    total = padded[(slice(None),) * axis + (slice(0, length),)]
-    for start in range(1, WINDOW):
-        total = total + padded[(slice(None),) * axis + (slice(start, start + length),)]
+    shifted = [padded[(slice(None),) * axis + (slice(start, start + length),)] for start in range(WINDOW)]
+    total = shifted[0] + shifted[1]
+    for each in shifted[2:]:
+        total += each  # in place: fresh memory for every sum would cost more than the sum
     return total
 
 

@@ -63,11 +63,7 @@ class Spread:
         Each cyclic shift's cosine has an exact p-value over the key (`statistics.cosine_log10_p`); the best of all
         shifts and layouts pays for them by Bonferroni, so the result is valid, and conservative, for any picture.
         """
-        plane = planes.luma(_levels(batch))
-        layouts = searched_layouts(min(plane.shape[-2:]))
-        searches = sum(layout.searches for layout in layouts)
-        best = np.min([_shift_log10_p(planes.canonical(plane, each), each, key) for each in layouts], axis=0)
-        log10_p = statistics.bonferroni_log10_p(best, searches)
+        log10_p = _log10_p(planes.luma(_levels(batch)), key)
         return Scores(-log10_p, log10_p)
 
     def embed(self, batch: Batch, key: Key) -> Batch:
@@ -79,9 +75,8 @@ class Spread:
         amplitude = np.minimum(self._amplitudes(plane, delta, key, _rounding_noise(batch)), ceiling)
         change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
-        keep = (self.score(batch, key).log10_p > PRESENT_LOG10_P) & (
-            self.score(marked, key).log10_p <= REQUIRED_LOG10_P
-        )
+        absent = _log10_p(plane, key) > PRESENT_LOG10_P
+        keep = absent & (self.score(marked, key).log10_p <= REQUIRED_LOG10_P)
         chosen = planes.to_like(keep.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
         return xp.where(chosen, marked, batch)
 
@@ -141,6 +136,14 @@ def _like_input(levels: Array, batch: Batch) -> Batch:
 def _amplitude(psnr: Any, noise: float) -> Any:
     """Root-mean-square change in levels that, with the rounding noise, comes to `psnr` dB."""
     return np.sqrt(np.maximum(255.0**2 / 10 ** (psnr / 10) - noise, 1e-3))
+
+
+def _log10_p(plane: Array, key: Key) -> NDArray[np.float64]:
+    """log10 p [B] of luma planes, every searched layout and shift paid for."""
+    layouts = searched_layouts(min(plane.shape[-2:]))
+    searches = sum(layout.searches for layout in layouts)
+    best = np.min([_shift_log10_p(planes.canonical(plane, each), each, key) for each in layouts], axis=0)
+    return statistics.bonferroni_log10_p(best, searches)
 
 
 def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64]:
