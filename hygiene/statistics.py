@@ -106,8 +106,6 @@ def allowed_misses(n: int, miss_rate: float, confidence: float) -> int:
     little, because `n` is too small. With the threshold at the j-th smallest score,
     P(miss rate ≤ `miss_rate`) ≥ `confidence` for any continuous score distribution.
     """
-    if (1.0 - miss_rate) ** n > 1.0 - confidence:
-        return -1
     allowed = special.bdtr(np.arange(n + 1), n, miss_rate) <= 1.0 - confidence
     return int(np.count_nonzero(allowed)) - 1
 
