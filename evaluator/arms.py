@@ -1,60 +1,147 @@
 """Many loops at once: arms × seeds over processes, with what they share prepared once."""
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import contextlib
+import pickle
+import signal
+import tempfile
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from evaluator.config import LoopConfig
 from evaluator.loop import Generation, run_loop
 from evaluator.setup import Setup, check_choices, prepare, setup_key
 from evaluator.threads import one_thread
-from hygiene.errors import ConfigurationError
+from hygiene.engines import WorkerLost
+from hygiene.errors import ConfigurationError, HygieneError, InfeasibleError
 
-_setups: dict[str, Setup] = {}  # of a worker process, filled once when it starts
+Outcome = list[Generation] | HygieneError
+Outcomes = Generator[tuple[int, Outcome], None, None]
 
 
 def run_arms(configs: Sequence[LoopConfig], workers: int = 1) -> Iterator[tuple[int, list[Generation]]]:
     """Run every configuration; yield (its index, its generations without state) as each one finishes.
 
     The order of finishing is free, the results are not: they are the same for any number of `workers`. More than
-    one starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`.
+    one starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`. Leaving early,
+    as on Ctrl-C, ends them at once.
+
+    Raises InfeasibleError, naming the arms, when some could not be run to their end: after every other arm was
+    yielded, so that one bad arm costs nobody else's hours. Raises WorkerLost as soon as a process dies.
     """
     if workers < 1:
         raise ConfigurationError(f"workers is {workers}, expected at least 1")
     for config in configs:
         check_choices(config)
+    failed: dict[int, HygieneError] = {}
     with one_thread():
         setups = {setup_key(config): config for config in configs}
         prepared = {key: prepare(config) for key, config in setups.items()}
-        if workers == 1:
-            for index, config in enumerate(configs):
-                yield index, _generations(config, prepared)
-            return
-        yield from _spread(configs, workers, prepared)
+        outcomes = _spread(configs, min(workers, len(configs)), prepared) if workers > 1 else _here(configs, prepared)
+        with contextlib.closing(outcomes):
+            for index, outcome in outcomes:
+                if isinstance(outcome, HygieneError):
+                    failed[index] = outcome
+                else:
+                    yield index, outcome
+    if failed:
+        raise InfeasibleError(_told(configs, failed))
 
 
-def _spread(
-    configs: Sequence[LoopConfig], workers: int, prepared: dict[str, Setup]
-) -> Iterator[tuple[int, list[Generation]]]:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(prepared,))
+def _told(configs: Sequence[LoopConfig], failed: dict[int, HygieneError]) -> str:
+    first = min(failed)
+    arm = configs[first]
+    more = f"; {len(failed)} of {len(configs)} arms failed" if len(failed) > 1 else ""
+    return f"arm {first} ({arm.loop}, seed {arm.seed}) could not be run: {failed[first]}{more}"
+
+
+def _here(configs: Sequence[LoopConfig], prepared: dict[str, Setup]) -> Outcomes:
+    return ((index, _outcome(config, prepared)) for index, config in enumerate(configs))
+
+
+def _spread(configs: Sequence[LoopConfig], workers: int, prepared: dict[str, Setup]) -> Outcomes:
+    """One pipe per process rather than an executor: a dead process is an end of file here, a dead parent is one
+    there, and no process outlives the loop that reads them."""
+    waiting = iter(enumerate(configs))
+    crew: dict[Connection, BaseProcess] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        # A file: what is handed to a starting process beyond 64 KiB blocks for ever when that process dies early.
+        ground = Path(folder) / "setups.pickle"
+        ground.write_bytes(pickle.dumps(prepared))
+        try:
+            for arm in islice(waiting, workers):
+                line, process = _worker(ground)
+                crew[line] = process
+                _send(line, process, arm)
+            while crew:
+                ready = wait(list(crew))
+                for line in [line for line in crew if line in ready]:
+                    done = _received(line, crew[line])
+                    if (following := next(waiting, None)) is None:
+                        _end(line, crew.pop(line))
+                    else:
+                        _send(line, crew[line], following)
+                    yield done
+        finally:
+            for line, process in crew.items():
+                _end(line, process)
+
+
+def _end(line: Connection, process: BaseProcess) -> None:
+    line.close()
+    process.kill()
+    process.join()
+
+
+def _worker(ground: Path) -> tuple[Connection, BaseProcess]:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, ground), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+def _send(line: Connection, process: BaseProcess, arm: tuple[int, LoopConfig]) -> None:
     try:
-        waiting = {pool.submit(_work, config): index for index, config in enumerate(configs)}
-        for done in as_completed(waiting):
-            yield waiting[done], done.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        line.send(arm)
+    except OSError:
+        raise _lost(process) from None
 
 
-def _start(prepared: dict[str, Setup]) -> None:
-    _setups.update(prepared)
+def _received(line: Connection, process: BaseProcess) -> tuple[int, Outcome]:
+    try:
+        index, outcome = line.recv()
+    except (EOFError, OSError):
+        raise _lost(process) from None
+    return index, outcome
 
 
-def _work(config: LoopConfig) -> list[Generation]:
-    with one_thread():
-        return _generations(config, _setups)
+def _lost(process: BaseProcess) -> WorkerLost:
+    process.join()
+    return WorkerLost(
+        f"a worker process died (exit code {process.exitcode}; -9 = killed, as when memory runs out): what it printed "
+        "stands above; with workers = 1 the loops run in this process"
+    )
 
 
-def _generations(config: LoopConfig, prepared: dict[str, Setup]) -> list[Generation]:
+def _serve(line: Connection, ground: Path) -> None:
+    """Run what comes down the line until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
+    prepared: dict[str, Setup] = pickle.loads(ground.read_bytes())
+    with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            index, config = line.recv()
+            line.send((index, _outcome(config, prepared)))
+
+
+def _outcome(config: LoopConfig, prepared: dict[str, Setup]) -> Outcome:
     """The states stay behind: nobody resumes an arm, and they are the bulk of the data."""
-    return [replace(step, state=None) for step in run_loop(config, prepared[setup_key(config)])]
+    try:
+        return [replace(step, state=None) for step in run_loop(config, prepared[setup_key(config)])]
+    except HygieneError as error:
+        return error

@@ -126,14 +126,6 @@ def test_arms_of_one_seed_share_generation_one_and_other_seeds_do_not():
     assert first[0].metrics != first[2].metrics
 
 
-def test_results_do_not_depend_on_the_number_of_workers():
-    configs = [LoopConfig(**{**TIDE, "generations": 3}, seed=seed) for seed in (0, 1)]
-    alone, spread = (dict(run_arms(configs, workers)) for workers in (1, 2))
-    assert alone == spread
-    assert alone[0] != alone[1]
-    assert all(step.state is None for step in alone[0])
-
-
 def test_metrics_see_other_samples_than_those_fed_forward():
     steps = rows_of(LoopConfig(**FRESH, keep_samples=30))
     fed = steps[1].state.training_set[-30:]

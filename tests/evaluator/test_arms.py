@@ -1,0 +1,118 @@
+"""Arms over processes: the same results for any number, and no death, failure or Ctrl-C goes unnoticed."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from evaluator.arms import run_arms
+from evaluator.config import Choice, Filter, LoopConfig
+from hygiene.engines import WorkerLost
+from hygiene.errors import ConfigurationError, InfeasibleError
+
+TIDE = LoopConfig(
+    loop="rising_tide",
+    n_ini=200,
+    n_s=200,
+    generations=3,
+    source=Choice("gaussian", {"dimension": 4}),
+    model=Choice("gaussian"),
+    metrics={"frechet": {}},
+    n_reference=3000,  # 94 kB: more than a pipe holds
+)
+FAILS = replace(
+    TIDE, loop="fully_synthetic", initial_odds=None, seed=7, filter=Filter("simulated", tpr=0.999), generations=5
+)
+LONG = replace(TIDE, generations=10_000)
+
+
+def test_results_do_not_depend_on_the_number_of_workers():
+    configs = [replace(TIDE, seed=seed) for seed in (0, 1, 2)]
+    alone, spread = (dict(run_arms(configs, workers)) for workers in (1, 2))
+    assert alone == spread
+    assert alone[0] != alone[1]
+    assert all(step.state is None for step in alone[0])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_arm_that_fails_costs_no_other_arm_and_is_named(workers):
+    finished = []
+    with pytest.raises(InfeasibleError, match=r"arm 0 \(fully_synthetic, seed 7\) .*generation 2.*; 2 of 4 arms fail"):
+        finished.extend(index for index, _ in run_arms([FAILS, TIDE, TIDE, replace(FAILS, seed=8)], workers))
+    assert sorted(finished) == [1, 2]
+
+
+def test_a_wrong_number_of_workers_and_a_wrong_choice_are_refused_at_once():
+    with pytest.raises(ConfigurationError, match="workers is 0"):
+        next(run_arms([TIDE], 0))
+    with pytest.raises(ConfigurationError, match="no model 'gan'"):
+        next(run_arms([TIDE, replace(TIDE, model=Choice("gan"))], 2))
+
+
+def killed_when_there(count: int) -> None:
+    while len(children := multiprocessing.active_children()) < count:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    children[0].kill()
+
+
+def test_a_worker_killed_at_work_is_an_error_and_takes_the_others_along():
+    killer = threading.Thread(target=killed_when_there, args=(2,))
+    killer.start()
+    with pytest.raises(WorkerLost, match=r"a worker process died \(exit code -9"):
+        list(run_arms([LONG, replace(LONG, seed=1)], 2))
+    killer.join()
+    assert multiprocessing.active_children() == []
+
+
+SCRIPT = """
+import json, multiprocessing, os, sys
+from evaluator.arms import run_arms
+from evaluator.config import LoopConfig
+if __name__ == "__main__":
+    config = LoopConfig.from_dict(json.loads(sys.argv[1]))
+    try:
+        for index, _ in run_arms([config] * 4, 2):
+            print(index)
+    except Exception as error:
+        print(f"{type(error).__name__}: {error}")
+else:
+    DEATH
+"""
+
+
+def start(tmp_path, config: LoopConfig, death: str = "pass") -> subprocess.Popen:
+    (tmp_path / "script.py").write_text(SCRIPT.replace("DEATH", death))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    return subprocess.Popen(
+        [sys.executable, str(tmp_path / "script.py"), json.dumps(config.to_dict())],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("death", ["os._exit(3)", "raise SyntaxError('broken')"])
+def test_a_worker_that_dies_while_it_starts_is_an_error_soon(tmp_path, death):
+    process = start(tmp_path, TIDE, death)
+    try:
+        out, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert out.startswith("WorkerLost: a worker process died")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_outlives_a_parent_that_is_stopped(tmp_path, number):
+    """SIGINT goes to the parent alone. After SIGKILL, a worker ends with the arm it is at."""
+    config = LONG if number == signal.SIGINT else replace(TIDE, generations=300)
+    process = start(tmp_path, config, "print('worker', flush=True)")
+    assert [process.stdout.readline() for _ in range(2)] == ["worker\n"] * 2
+    time.sleep(0.5)
+    process.send_signal(number)
+    process.communicate(timeout=20)  # ends when nobody holds the output any more, the workers included
