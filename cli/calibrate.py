@@ -1,5 +1,6 @@
 """`hygiene calibrate`."""
 
+import statistics
 from pathlib import Path
 
 import click
@@ -67,7 +68,7 @@ def calibrate(
         "tagged": len(made.tagged),
         "untagged": len(made.untagged),
         "unreadable": len(report.unreadable),
-        "median_log10_p": sorted(made.tagged)[len(made.tagged) // 2],
+        "median_log10_p": round(statistics.median(made.tagged), 2),
     }
     if form == "json":
         common.print_json(facts | {"processing": made.processing})

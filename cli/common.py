@@ -46,7 +46,7 @@ max_pixels_option = click.option(
 
 
 class TooManyUnreadable(HygieneError):
-    """More unreadable records than the user allows."""
+    """More unreadable pictures than the user allows."""
 
     exit_code = 3
 
@@ -71,7 +71,7 @@ class Allowance(click.ParamType[Any]):
 max_unreadable_option = click.option(
     "--max-unreadable",
     type=Allowance(),
-    help="Exit with 3 if more records are unreadable: a count (5) or a share (0.01, 1%).  [default: any number]",
+    help="Exit with 3 if more pictures are unreadable: a count (5) or a share (0.01, 1%).  [default: any number]",
 )
 
 
@@ -81,7 +81,7 @@ def check_unreadable(unreadable: int, seen: int, allowed: "int | float | None") 
         return
     limit = allowed if isinstance(allowed, int) else allowed * seen
     if unreadable > limit:
-        raise TooManyUnreadable(f"{unreadable} of {seen} records are unreadable, --max-unreadable allows {limit:g}")
+        raise TooManyUnreadable(f"unreadable: {unreadable} of {seen} pictures, --max-unreadable allows {limit:g}")
 
 
 def load_detectors(key_file: Path, generators: Sequence[str]) -> "list[Detector]":
@@ -146,7 +146,7 @@ def print_json(content: Any) -> None:
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns on stdout, left-aligned, for people."""
-    cells = [list(headings), *[[str(value) for value in row] for row in rows]]
+    cells = [list(headings), *[[printable(str(value)) for value in row] for row in rows]]
     widths = [max(len(row[i]) for row in cells) for i in range(len(headings))]
     for row in cells:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -154,7 +154,12 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 
 def note(text: str) -> None:
     """One line on stderr, for people: stdout is data."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """File names may hold line breaks, terminal control codes and bytes that are no text: those become escapes."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def reasons(counts: "dict[str, int]") -> str:

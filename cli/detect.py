@@ -70,7 +70,7 @@ def detect(
 
     detectors = common.load_detectors(key_file, generators)
     counts: Counter[str] = Counter()
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     # A single picture is not worth the start of worker processes.
     with common.progress(streaming=form == "json") as progress:
         for evidence in score_dataset(
@@ -90,11 +90,11 @@ def detect(
         common.print_table(("picture", "log10 p", "found"), rows)
     seen = sum(counts.values())
     common.note(
-        f"{counts['found']} of {seen} carry the mark at p ≤ {max_p:g}; "
-        f"{counts['clean']} do not, {counts['unreadable']} are unreadable"
+        f"mark found at p ≤ {max_p:g}: {counts['found']} of {seen}, "
+        f"not found: {counts['clean']}, unreadable: {counts['unreadable']}"
     )
     if fail_on_found and counts["found"]:
-        raise MarkFound(f"{counts['found']} pictures carry the mark (--fail-on-found)")
+        raise MarkFound(f"the mark was found in {counts['found']} of {seen} (--fail-on-found)")
     common.check_unreadable(counts["unreadable"], seen, max_unreadable)
 
 
@@ -109,7 +109,6 @@ def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
 
 
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
-    name = line["id"].encode("utf-8", "backslashreplace").decode()
     if "unreadable" in line:
-        return name, "–", line["unreadable"]
-    return name, f"{line['log10_p']:.1f}", "yes" if line["found"] else "no"
+        return line["id"], "–", f"unreadable: {line['unreadable']}"
+    return line["id"], f"{line['log10_p']:.1f}", "yes" if line["found"] else "no"

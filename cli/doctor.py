@@ -36,4 +36,4 @@ def doctor(form: str) -> None:
         rows = [(check.status, check.area, check.name, check.detail) for check in checks]
         common.print_table(("status", "area", "name", "detail"), rows)
     if failed:
-        raise Unwell(f"{len(failed)} checks failed: {', '.join(check.name for check in failed)}")
+        raise Unwell(f"failed: {', '.join(check.name for check in failed)}")

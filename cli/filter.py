@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from hygiene.policies import Policy
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE.name = "number"  # click says "float range", also in "… is not a valid float range"
+LOOSE = 0.01
 
 
 @click.command()
@@ -59,7 +61,8 @@ def filter(
     OUT gets kept/, excluded/ and unreadable/ with copies byte for byte (sidecars too), a list of each
     (excluded.jsonl has id, detector, log10_p, threshold), manifest.json, and scores/ in Parquet. One policy
     decides: --max-p, --fpr, --recall or --fdr. With --recall, --max-p is a limit: a recall that would need a larger
-    p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring.
+    p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring. The table's nominal FPR is the
+    share of untagged pictures that the threshold excludes at most, over random keys.
 
     Run again after a stop, it continues. Run again with another threshold, it scores nothing anew and moves the
     copies.
@@ -88,6 +91,7 @@ def filter(
         common.print_json(report.manifest)
     else:
         _print_report(report)
+    _warn_if_loose(report)
     common.check_unreadable(report.unreadable, report.seen, max_unreadable)
 
 
@@ -139,9 +143,24 @@ def _refuse_conflicts(
 
 
 def _print_report(report: "FilterReport") -> None:
+    from hygiene.policies import nominal_fpr
+
     rows = []
     for output in report.outputs:
-        counts, limit = output.counts, f"{output.max_log10_p:.2f}"
-        unreadable = common.reasons(dict(counts.unreadable))
-        rows.append((output.folder, limit, counts.seen, counts.kept, counts.total_excluded, unreadable))
-    common.print_table(("output", "max log10 p", "seen", "kept", "excluded", "unreadable"), rows)
+        counts, limit = output.counts, output.max_log10_p
+        places = (counts.seen, counts.kept, counts.total_excluded, common.reasons(dict(counts.unreadable)))
+        rows.append((output.folder, f"{limit:.2f}", f"{nominal_fpr(limit):.1e}", *places))
+    common.print_table(("output", "max log10 p", "nominal FPR", "seen", "kept", "excluded", "unreadable"), rows)
+
+
+def _warn_if_loose(report: "FilterReport") -> None:
+    """A recall level is kept at whatever price: say so when the price in untagged pictures is high."""
+    from hygiene.policies import nominal_fpr
+
+    for output in report.outputs:
+        price = nominal_fpr(output.max_log10_p)
+        if output.facts["policy"] == "recall" and price > LOOSE:
+            common.note(
+                f"warning: recall {output.facts['recall']:g} takes a threshold that excludes up to {price:.1%} of the "
+                f"untagged pictures too ({output.folder}); --max-p sets a limit"
+            )

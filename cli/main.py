@@ -1,5 +1,6 @@
 """The command group. A subcommand's module is imported when it is called, so that `--help` stays light."""
 
+import errno
 import importlib
 from typing import Any
 
@@ -9,6 +10,7 @@ from hygiene import __version__
 from hygiene.errors import HygieneError
 
 INTERRUPTED = 130
+EXTRAS = "pip install 'hygiene-toolkit[evaluate]'"
 
 # name → (module, what `--help` says). The module holds a click command of the same name.
 COMMANDS = {
@@ -46,8 +48,17 @@ class LazyGroup(click.Group):
             line, code = str(error), error.exit_code
         except BrokenPipeError:
             raise  # click ends quietly when the reader of a pipe has had enough
+        except ModuleNotFoundError as error:
+            package = (error.name or "").partition(".")[0]
+            if package in ("", "hygiene", "evaluator", "cli"):
+                raise  # our own mistake, no missing extra
+            line, code = f"{package} is not installed: {EXTRAS}", HygieneError.exit_code
+        except MemoryError as error:
+            line, code = f"out of memory ({error}): ask for less at a time", HygieneError.exit_code
         except OSError as error:
             line, code = f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), HygieneError.exit_code
+            if error.errno == errno.ENOSPC:
+                line += "; finished work is stored: make room and run the same command again"
         except KeyboardInterrupt:
             line, code = "stopped; finished work is stored, the same command continues it", INTERRUPTED
         click.echo(f"hygiene: {line}", err=True)

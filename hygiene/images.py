@@ -211,11 +211,13 @@ _SAVE: dict[str, dict[str, Any]] = {
 
 @contextlib.contextmanager
 def _translated() -> Iterator[None]:
-    """Pillow raises SyntaxError, struct.error, EOFError, MemoryError and more for bad bytes: one kind comes out."""
+    """Pillow raises SyntaxError, struct.error, EOFError and more for bad bytes: one kind comes out."""
     try:
         yield
     except (UnreadableImage, TagRefused):
         raise
+    except MemoryError:
+        raise UnreadableImage("out of memory: decoding it takes more than there is") from None
     except Exception as error:
         text = " ".join(str(error).split()) or type(error).__name__
         raise UnreadableImage(f"cannot be decoded: {text[:200]}") from None

@@ -9,9 +9,10 @@ import json
 import math
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from hygiene.errors import ConfigurationError
 from hygiene.filtering import Evidence
 
 MANIFEST = "manifest.json"
+OWN = ".hygiene"  # hidden folder of an output: the lock, and what `tag` resumes from
 _META = b"hygiene.fingerprint"
 
 
@@ -170,11 +172,39 @@ def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
                 f"{out} holds the output for {earlier.get('source')}, not for {here}: choose another output folder"
             )
         return earlier
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and {path.name for path in out.iterdir()} - {OWN, _partial(out / MANIFEST).name}:
         raise ConfigurationError(
             f"{out} is not empty and no output of `hygiene {command}`: choose a new folder, nothing in it is touched"
         )
     return {}
+
+
+@contextlib.contextmanager
+def locked(out: Path, earlier: Mapping[str, Any]) -> Iterator[None]:
+    """Keep other runs out of `out` for the length of the block; `earlier` is what `claim` returned.
+
+    The operating system drops the lock with the process, however that ends: none is ever stale.
+    """
+    (out / OWN).mkdir(parents=True, exist_ok=True)
+    with (out / OWN / "lock").open("w") as file:
+        if not _lock(file) or (read_json(out / MANIFEST) or {}) != earlier:
+            raise ConfigurationError(f"another run is writing to {out}: wait for its end, or choose another folder")
+        yield
+
+
+def _lock(file: IO[str]) -> bool:
+    """False if another process holds it. Where file locks cannot be had, nothing is locked."""
+    if sys.platform == "win32":
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def manifest(command: str, source: Path, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,15 +15,15 @@ import numpy as np
 
 from hygiene import engines, images, ledger
 from hygiene.codecs.spread import Spread
-from hygiene.datasets import Listing, open_reader
+from hygiene.datasets import Listing, Reader, open_reader
 from hygiene.datasets.folder import inside
-from hygiene.detectors.base import Detection, Unreadable
+from hygiene.detectors.base import Detection, Detector, Unreadable
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import Counts, Evidence, kind
 from hygiene.keys import Key
 from hygiene.policies import Calibration, Policy
 from hygiene.scoring import Detectors, Progress, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
-from hygiene.splitting import CopyTask, check_output, copy_shard, settle, write_lists
+from hygiene.splitting import CopyTask, check_outputs, copy_shard, settle, write_lists
 from hygiene.tagging import TagTask, as_line, tag_shard
 
 TAGS = "tags.jsonl"
@@ -88,23 +88,25 @@ def tag_dataset(
     codec, reader = Spread(psnr), open_reader(source)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
-    _check_same(ledger.claim(source, out, "tag"), settings, out)
+    earlier = ledger.claim(source, out, "tag")
+    _check_same(earlier, settings, out)
     listing = reader.listing()
     _check_names(listing, out)
     frame = ledger.manifest("tag", source, {"settings": settings})
-    ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
-    paths = [out / ".hygiene" / f"{shard.name}.json" for shard in listing.shards]
+    paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]
     tasks = (
         TagTask(reader, shard, out, codec, key, copy_refused, max_pixels, path, ledger.fingerprint(shard, settings))
         for shard, path in zip(listing.shards, paths, strict=True)
     )
     counts: Counter[tuple[str, str]] = Counter()
-    with engines.processes(_useful(workers, listing)) as run, ledger.lines(out / TAGS) as add:
-        done = tracked(run(tag_shard, tasks), listing, "tag", progress)
-        for outcome in (outcome for shard in done for outcome in shard):
-            add(as_line(outcome))
-            counts[outcome.outcome, kind(outcome.reason)] += 1
-    return _tag_report(out, frame, counts)
+    with ledger.locked(out, earlier):
+        ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+        with engines.processes(_useful(workers, listing)) as run, ledger.lines(out / TAGS) as add:
+            done = tracked(run(tag_shard, tasks), listing, "tag", progress)
+            for outcome in (outcome for shard in done for outcome in shard):
+                add(as_line(outcome))
+                counts[outcome.outcome, kind(outcome.reason)] += 1
+        return _tag_report(out, frame, counts)
 
 
 def score_dataset(
@@ -182,29 +184,53 @@ def filter_dataset(
     made, reader = detectors_of(detectors), open_reader(pool)
     named = policies if isinstance(policies, Mapping) else {".": policies}
     _check_policies(named, names_of(made))
-    ledger.claim(pool, out, "filter")
+    earlier = ledger.claim(pool, out, "filter")
     listing = reader.listing()
-    for name in named:
-        check_output(out / name, listing, lists_only)
+    check_outputs(out, named, listing, lists_only)
     frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
     frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
-    ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
     scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
+    with ledger.locked(out, earlier):
+        ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+        _score(reader, scores, made, max_pixels, workers, progress)
+        evidence = scores.log10_p()
+        outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
+        if not lists_only:
+            _copy(reader, listing, scores, outputs, workers, progress)
+        return _filter_report(out, frame, outputs)
+
+
+def _score(
+    reader: Reader,
+    scores: Scores,
+    detectors: tuple[Detector, ...],
+    max_pixels: int,
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    """Make the score files that are missing, and only those."""
     missing = Listing(scores.missing())
-    score_tasks = (
-        ScoreTask(reader, shard, made, max_pixels, scores.path(shard), scores.mark(shard)) for shard in missing.shards
+    tasks = (
+        ScoreTask(reader, shard, detectors, max_pixels, scores.path(shard), scores.mark(shard))
+        for shard in missing.shards
     )
     with engines.processes(_useful(workers, missing)) as run:
-        _finish(tracked(run(score_shard, score_tasks), missing, "score", progress))
+        _finish(tracked(run(score_shard, tasks), missing, "score", progress))
     scores.drop_others()
-    evidence = scores.log10_p()
-    outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
-    if not lists_only:
-        targets = tuple((output.folder, output.max_log10_p) for output in outputs)
-        copy_tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
-        with engines.threads(workers) as run:
-            _finish(tracked(run(copy_shard, copy_tasks), listing, "copy", progress))
-    return _filter_report(out, frame, outputs)
+
+
+def _copy(
+    reader: Reader,
+    listing: Listing,
+    scores: Scores,
+    outputs: tuple[SplitReport, ...],
+    workers: int,
+    progress: Progress | None,
+) -> None:
+    targets = tuple((output.folder, output.max_log10_p) for output in outputs)
+    tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
+    with engines.threads(workers) as run:
+        _finish(tracked(run(copy_shard, tasks), listing, "copy", progress))
 
 
 def _useful(workers: int, listing: Listing) -> int:
@@ -235,7 +261,7 @@ def _check_names(listing: Listing, out: Path) -> None:
     left = [id for id in gone if inside(out, id).exists()]
     if left:
         raise ConfigurationError(
-            f"{len(left)} pictures tagged into {out} by an earlier run are no longer in the input (such as {left[0]}): "
+            f"{out} holds pictures of an earlier run that are no longer in the input ({len(left)}, such as {left[0]}): "
             "remove them there, or choose another output folder"
         )
 

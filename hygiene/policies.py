@@ -29,6 +29,11 @@ class Threshold:
         return np.asarray(log10_p, dtype=np.float64) <= self.max_log10_p
 
 
+def nominal_fpr(max_log10_p: float) -> float:
+    """Share of untagged records that a threshold excludes, over random keys: at most 10 to its power."""
+    return float(10.0**max_log10_p)
+
+
 class Policy(Protocol):
     """A way to choose the threshold; `log10_p` [n] is the pool's evidence, which most policies do not need."""
 
@@ -151,14 +156,18 @@ class TargetRecall:
         if limit >= 0:
             raise InfeasibleError(
                 f"recall ≥ {self.recall:g} would exclude every record: the mark is not found in enough of the "
-                f"{len(self.calibration.tagged):,} tagged samples; ask for less, or tag more strongly"
+                f"{len(self.calibration.tagged):,} tagged samples; ask for less ({self._possible(0.01)}), or tag more "
+                "strongly"
             )
         if self.max_p is not None and limit > math.log10(self.max_p):
-            _, possible = self.calibration.recall_at(math.log10(self.max_p), self.confidence)
             raise InfeasibleError(
-                f"recall ≥ {self.recall:g} needs p ≤ {10**limit:.2g}, but at most {self.max_p:g} was asked for: at "
-                f"{self.max_p:g} the calibration promises recall ≥ {possible:.3f}; loosen one of the two"
+                f"recall ≥ {self.recall:g} needs p ≤ {10**limit:.2g}, but at most {self.max_p:g} was asked for: "
+                f"{self._possible(self.max_p)}; loosen one of the two"
             )
+
+    def _possible(self, max_p: float) -> str:
+        _, recall = self.calibration.recall_at(math.log10(max_p), self.confidence)
+        return f"at p ≤ {max_p:g} the calibration promises recall ≥ {recall:.3f}"
 
     def _facts(self, limit: float) -> Facts:
         measured, _ = self.calibration.recall_at(limit, self.confidence)
@@ -168,6 +177,7 @@ class TargetRecall:
             "confidence": self.confidence,
             "tagged_samples": len(self.calibration.tagged),
             "calibration_recall": measured,
+            "nominal_fpr": nominal_fpr(limit),
         }
 
 

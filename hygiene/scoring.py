@@ -38,6 +38,9 @@ class ScoreTask:
     path: Path | None = None
     mark: str = ""
 
+    def __str__(self) -> str:
+        return str(self.shard)
+
 
 @dataclass(frozen=True)
 class Scores:

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,18 @@ class CopyTask:
     targets: tuple[tuple[Path, float], ...]
 
 
-def check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
-    """Refuse, before anything is scored, an output whose copies of an earlier run would be left out of step."""
+def check_outputs(out: Path, names: Iterable[str], listing: Listing, lists_only: bool) -> None:
+    """Refuse, before anything is scored, outputs whose copies of an earlier run would be left out of step.
+
+    names: of the outputs, relative to `out`; "." is `out` itself.
+    """
+    if "." not in names and any((out / f"{where}.jsonl").exists() for where in OUTCOMES):
+        raise ConfigurationError(f"{out} holds a single output of an earlier run: choose another folder for several")
+    for name in names:
+        _check_output(out / name, listing, lists_only)
+
+
+def _check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
     if not _has_copies(folder):
         return
     if lists_only:
@@ -36,8 +46,8 @@ def check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
     gone = [where / id for where, id in _copied(folder) if id not in listed]
     if gone:
         raise ConfigurationError(
-            f"{len(gone)} pictures copied to {folder} by an earlier run are no longer in the pool (such as {gone[0]}): "
-            "choose another output folder, nothing is deleted"
+            f"{folder} holds pictures of an earlier run that are no longer in the pool ({len(gone)}, such as "
+            f"{gone[0]}): remove them there, or choose another output folder"
         )
 
 

@@ -52,6 +52,9 @@ class TagTask:
     path: Path
     mark: str
 
+    def __str__(self) -> str:
+        return str(self.shard)
+
 
 def tag_shard(task: TagTask) -> list[TagOutcome]:
     """One outcome per record, in order. A shard that was finished before, and is still there, is left alone."""

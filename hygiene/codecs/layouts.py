@@ -75,6 +75,6 @@ def own_layout(short: int) -> Layout:
 
 
 def searched_layouts(short: int) -> tuple[Layout, ...]:
-    """The layouts a mark is looked for in: the picture's own and the next larger one, for it may have been shrunk."""
+    """The layouts a mark is looked for in: the picture's own and its neighbours, for it may have changed its size."""
     own = LAYOUTS.index(own_layout(short))
-    return LAYOUTS[own : own + 2]
+    return LAYOUTS[max(own - 1, 0) : own + 2]

@@ -17,6 +17,9 @@ class Shard:
     name: str
     entries: tuple[Entry, ...]
 
+    def __str__(self) -> str:
+        return f"{self.entries[0].id!r} to {self.entries[-1].id!r}"
+
     @property
     def digest(self) -> str:
         """Changes when a record is added, removed, resized or touched."""

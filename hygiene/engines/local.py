@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -36,22 +37,18 @@ def processes(workers: int = 1) -> Iterator[Run]:
     """An engine for the length of the block: with one worker this process, else `workers` others.
 
     Tasks are handed out a few ahead, so they may be many or lazy. When the block is left early, as on Ctrl-C,
-    shards under way are finished and stored, and no new one starts. Functions and tasks must be picklable.
-    Workers are spawned, so a script that asks for several needs `if __name__ == "__main__":`.
+    shards under way are finished and stored, and no new one starts. Functions and tasks must be picklable; `str`
+    of a task is what WorkerLost calls it. Workers are spawned, so a script that asks for several needs
+    `if __name__ == "__main__":`.
     """
     if workers <= 1:
         yield _here
         return
     with _one_thread_each():
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_ignore_interrupts)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
         try:
-            yield partial(_in_order, pool, 2 * workers)
-        except BrokenProcessPool:
-            raise WorkerLost(
-                "a worker process died (out of memory, or killed); finished shards are stored: "
-                "run the same command again to continue, with fewer --workers if memory was short"
-            ) from None
+            yield partial(_in_order, pool, workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -64,7 +61,7 @@ def threads(workers: int = 1) -> Iterator[Run]:
         return
     pool = ThreadPoolExecutor(workers)
     try:
-        yield partial(_in_order, pool, 2 * workers)
+        yield partial(_in_order, pool, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -74,20 +71,40 @@ def _here(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator
 
 
 def _in_order(
-    pool: Executor, ahead: int, function: Callable[[Task], Result], tasks: Iterable[Task]
+    pool: Executor, workers: int, function: Callable[[Task], Result], tasks: Iterable[Task]
 ) -> Iterator[Result]:
-    waiting: deque[Future[Result]] = deque()
-    for task in tasks:
-        waiting.append(pool.submit(function, task))
-        if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+    waiting: deque[tuple[Task, Future[Result]]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, pool.submit(function, task)))
+            if len(waiting) > 2 * workers:
+                yield waiting[0][1].result()
+                waiting.popleft()
+        while waiting:
+            yield waiting[0][1].result()
+            waiting.popleft()
+    except BrokenProcessPool:
+        # Tasks start in order: whatever was under way is among the first that have no result.
+        lost = [str(task) for task, future in waiting if not future.done() or future.exception()][:workers]
+        raise WorkerLost(
+            f"a worker process died (out of memory, or killed) at work on {' or '.join(lost)}; finished shards are "
+            "stored: run the same command again to continue, with fewer --workers if memory was short; "
+            "if it dies there again, take those pictures out"
+        ) from None
 
 
-def _ignore_interrupts() -> None:
+def _follow_parent() -> None:
+    """Stop when the parent is gone, however it ended, and not before."""
     # Ctrl-C reaches the whole process group; the parent alone decides, so that no shard is torn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 @contextlib.contextmanager

@@ -151,7 +151,7 @@ def test_what_was_tagged_is_detected_and_the_unreadable_are_lines(shop):
     assert len(rows) == len(FILES) + len(WITHOUT_BYTES)
     unreadable = {row["id"] for row in rows if set(row) == {"id", "unreadable"}}
     assert unreadable == {name for name, (_, _, expected) in FILES.items() if expected != "kept"} | set(WITHOUT_BYTES)
-    assert f"{len(unreadable)} are unreadable" in err
+    assert f"unreadable: {len(unreadable)}\n" in err
 
 
 def test_max_pixels_is_the_users_to_set(shop):

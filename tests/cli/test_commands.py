@@ -16,6 +16,7 @@ from PIL import Image
 from skimage import data
 
 from cli.main import COMMANDS, main
+from hygiene.policies import Calibration
 
 OWN = ["keygen", "tag", "detect", "calibrate", "filter", "doctor"]
 ROOT = Path(__file__).parents[2]
@@ -100,14 +101,14 @@ def test_detect_prints_a_json_line_per_picture_and_a_summary_for_people(shop):
     assert code == 0
     assert len(rows) == 30
     assert all(row["found"] and row["log10_p"] <= -9 and row["detector"].startswith("spread:") for row in rows)
-    assert err == "30 of 30 carry the mark at p ≤ 1e-09; 0 do not, 0 are unreadable\n"
+    assert err == "mark found at p ≤ 1e-09: 30 of 30, not found: 0, unreadable: 0\n"
     assert not any("/" in row["id"] for row in rows)
 
 
 def test_detect_is_a_gate(shop):
     options = ("--key", "my.key", "--workers", 1, "--fail-on-found")
     code, _, err = call("detect", "tagged/000.png", *options, folder=shop)
-    assert (code, "carry the mark (--fail-on-found)" in err) == (1, True)
+    assert (code, "the mark was found in 1 of 1 (--fail-on-found)" in err) == (1, True)
     assert call("detect", "generated/000.png", *options, folder=shop)[0] == 0
     assert call("detect", "tagged/000.png", *options, "--max-p", "1e-300", folder=shop)[0] == 0
 
@@ -152,7 +153,21 @@ def test_calibrate_and_filter_by_recall(shop, tmp_path):
     single = call("filter", shop / "pool", tmp_path / "one", *key, "--recall", ".9", "--calibration", calibration)
     assert single[0] == 0
     assert (tmp_path / "one/kept").is_dir()
-    assert re.search(r"one +-\d+\.\d\d +60 +30 +30 +0$", single[1], re.M)
+    assert re.search(r"one +-\d+\.\d\d +\d\.\de-\d+ +60 +30 +30 +0$", single[1], re.M)
+    assert most["policy"]["nominal_fpr"] == pytest.approx(10 ** most["max_log10_p"])
+
+
+def test_a_recall_that_costs_many_untagged_pictures_is_warned_about(shop, tmp_path):
+    key = ("--key", shop / "my.key", "--workers", 1)
+    calibration, found = tmp_path / "c.json", call("detect", shop / "tagged", "--key", shop / "my.key")[1]
+    detector = json.loads(found.splitlines()[0])["detector"]
+    Path(calibration).write_text(Calibration(detector, (-30.0,) * 70 + (-1.0,) * 30).to_json())
+    asked = ("--recall", ".5", "--recall", ".9", "--calibration", calibration)
+    code, out, err = call("filter", shop / "pool", tmp_path / "out", *key, *asked, "--lists-only")
+    assert code == 0
+    assert re.search(r"recall-0\.5 +-30\.00 +1\.0e-30 ", out)
+    assert err.count("\n") == 1
+    assert "recall 0.9 takes a threshold that excludes up to 10.0% of the untagged" in err
 
 
 def test_calibrate_overwrites_calibrations_only(shop, tmp_path):
@@ -208,7 +223,7 @@ def test_too_many_unreadable_is_exit_code_3_with_the_work_done(shop, tmp_path, a
     assert call("tag", pool, tmp_path / "tagged", *common)[0] == code
     assert call("detect", pool, *common)[0] == code
     if code:
-        assert "2 of 6 records are unreadable, --max-unreadable allows" in call("detect", pool, *common)[2]
+        assert "unreadable: 2 of 6 pictures, --max-unreadable allows" in call("detect", pool, *common)[2]
 
 
 def test_a_bad_allowance_is_a_usage_error(shop):
@@ -231,14 +246,14 @@ def test_doctor_reports_what_is_broken(monkeypatch):
     monkeypatch.setattr("hygiene.codecs.spread.Spread.embed", lambda self, batch, key: batch)
     code, out, err = call("doctor", "--format", "json")
     assert (code, json.loads(out)["ok"]) == (1, False)
-    assert err == "hygiene: 1 checks failed: tag and detect\n"
+    assert err == "hygiene: failed: tag and detect\n"
 
 
-def start(*arguments, folder, **options):
+def start(*arguments, folder, stdout=subprocess.PIPE, **options):
     command = [sys.executable, "-m", "cli.main", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        command, cwd=folder, env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True, **options
     )
 
 
@@ -249,6 +264,8 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_continues(shop, tmp_path
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out/.hygiene").glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    code, _, refused = call(*command)
+    assert (code, "another run is writing to" in refused) == (2, True)
     os.killpg(process.pid, signal.SIGINT)  # the whole group, as a terminal does
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
@@ -265,6 +282,26 @@ def test_a_reader_that_has_had_enough_is_no_error(shop):
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
     process.wait(timeout=60)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line_that_says_what_to_do(shop):
+    with open("/dev/full", "w") as full:
+        process = start("detect", "tagged/000.png", "--key", "my.key", folder=shop, stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == (
+        "hygiene: No space left on device; finished work is stored: make room and run the same command again\n"
+    )
+
+
+def test_a_table_shows_names_that_no_terminal_should_see_as_escapes(shop, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("new\nline.png", "red\x1b[31m.png", "bytes\udcff.png", "日本.png"):
+        (tmp_path / "in" / name).write_bytes(b"")
+    _, out, _ = call("detect", tmp_path / "in", "--key", shop / "my.key", "--format", "table")
+    names = [line.split("  ")[0] for line in out.splitlines()[1:]]
+    assert names == ["bytes\\udcff.png", "new\\nline.png", "red\\x1b[31m.png", "日本.png"]
 
 
 def test_unknown_commands_are_usage_errors():

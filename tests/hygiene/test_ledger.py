@@ -83,6 +83,20 @@ def test_a_folder_is_claimed_by_one_command_for_one_input(tmp_path):
         ledger.claim(tmp_path / "other", out, "filter")
 
 
+def test_an_output_has_one_writer_at_a_time(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    with ledger.locked(out, {}):
+        with pytest.raises(ConfigurationError, match="another run is writing"), ledger.locked(out, {}):
+            pass
+        assert ledger.claim(source, out, "filter") == {}  # only the lock is there yet
+        ledger.write_json(out / ledger.MANIFEST, {"complete": True})
+    with pytest.raises(ConfigurationError, match="another run"), ledger.locked(out, {}):
+        pass  # that run began and ended after this one had looked
+    with ledger.locked(out, {"complete": True}):
+        assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == [ledger.MANIFEST]
+
+
 def test_foreign_and_overlapping_folders_are_refused(tmp_path):
     source, foreign = tmp_path / "in", tmp_path / "foreign"
     (source / "sub").mkdir(parents=True)

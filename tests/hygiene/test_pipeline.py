@@ -5,6 +5,9 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -281,8 +284,22 @@ def test_workers_finish_their_shards_when_the_user_stops():
 
 
 def test_a_lost_worker_is_reported():
-    with pytest.raises(engines.WorkerLost, match="run the same command again"), engines.processes(2) as run:
-        list(run(os._exit, [3, 3]))
+    with pytest.raises(engines.WorkerLost, match=r"at work on 3 or 4; .*run the same"), engines.processes(2) as run:
+        list(run(os._exit, [3, 4, 5, 6, 7]))
+
+
+def test_workers_do_not_outlive_a_killed_parent(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal\nfrom hygiene import engines\nif __name__ == '__main__':\n"
+        "    with engines.processes(2) as run:\n"
+        "        list(run(abs, range(4)))\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    process = subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE)
+    process.communicate(timeout=30)  # ends when nobody holds the pipe any more
+    assert process.returncode == -signal.SIGKILL
 
 
 def test_several_policies_share_one_scoring(world, tmp_path, monkeypatch):
@@ -326,6 +343,7 @@ def test_lists_only_copies_nothing(world, tmp_path):
     report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9), lists_only=True)
     assert report.outputs[0].counts.kept == 30
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        ".hygiene",
         "manifest.json",
         "kept.jsonl",
         "excluded.jsonl",
@@ -335,6 +353,12 @@ def test_lists_only_copies_nothing(world, tmp_path):
     filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
     with pytest.raises(ConfigurationError, match="--lists-only needs another output folder"):
         filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9), lists_only=True)
+
+
+def test_several_outputs_do_not_hide_a_single_one(world, tmp_path):
+    filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9), lists_only=True)
+    with pytest.raises(ConfigurationError, match="holds a single output"):
+        filter_dataset(world / "pool", tmp_path / "out", KEY, {"a": MaxP(1e-6), "b": MaxP(1e-9)})
 
 
 def test_pictures_that_left_the_input_are_not_left_behind_silently(tmp_path):

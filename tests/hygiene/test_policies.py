@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hygiene.errors import ConfigurationError, InfeasibleError
-from hygiene.policies import Calibration, Fdr, MaxP, TargetFpr, TargetRecall
+from hygiene.policies import Calibration, Fdr, MaxP, TargetFpr, TargetRecall, nominal_fpr
 
 
 def calibration(tagged=(), untagged=()):
@@ -62,8 +62,14 @@ def test_recall_against_max_p_is_refused_with_what_is_possible():
 
 
 def test_a_recall_that_would_exclude_everything_is_refused():
-    with pytest.raises(InfeasibleError, match="exclude every record"):
-        TargetRecall(0.9, calibration([0.0] * 100)).threshold([])
+    with pytest.raises(InfeasibleError, match=r"exclude every record.*at p ≤ 0.01 .*recall ≥ 0.41"):
+        TargetRecall(0.9, calibration([-30.0] * 50 + [0.0] * 50)).threshold([])
+
+
+def test_a_recall_names_its_price_in_untagged_records():
+    threshold = TargetRecall(0.5, calibration([-3.0] * 100)).threshold([])
+    assert threshold.facts["nominal_fpr"] == pytest.approx(1e-3)
+    assert nominal_fpr(-math.inf) == 0
 
 
 def test_false_discovery_rate_holds_on_average():

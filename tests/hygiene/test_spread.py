@@ -88,6 +88,13 @@ def test_small_and_odd_sizes(size):
     assert log10_p(marked, OTHER) > -6
 
 
+@pytest.mark.parametrize(("short", "factor"), [(64, 1.5), (64, 2), (128, 1.5), (128, 4), (256, 0.5), (128, 0.6)])
+def test_a_small_picture_keeps_its_mark_when_its_size_changes(short, factor):
+    for name in ("coffee", "chelsea", "rocket"):
+        marked = Spread().embed(photo(name, short)[None], KEY)[0]
+        assert log10_p(resized(marked, factor)) <= REQUIRED_LOG10_P
+
+
 def test_colour_is_marked_in_luma_and_read_from_grey():
     host = photo("coffee", 256, grey=False)
     marked = Spread(psnr=45).embed(host[None], KEY)[0]
@@ -232,5 +239,9 @@ def test_layouts_use_independent_bins_and_cover_every_size():
         256,
         256,
     ]
-    assert [each.short for each in searched_layouts(128)] == [128, 256]
+    assert [[each.short for each in searched_layouts(side)] for side in (28, 128, 1024)] == [
+        [32, 64],
+        [64, 128, 256],
+        [128, 256],
+    ]
     assert CODECS["spread"] is Spread
