@@ -17,6 +17,8 @@ from hygiene.errors import InfeasibleError
 Mask = NDArray[np.bool_]
 Draw = Callable[[int], Rows]
 
+COUNTABLE = 2**53  # candidates: doubles count no further
+
 
 @dataclass(frozen=True)
 class FilterCounts:
@@ -141,13 +143,20 @@ def scraped_counts(accepted: TrainingSet, odds: float, drop: RandomDrop, rng: np
 
     Nobody needs to draw what is thrown away: of candidates that pass with probability a, the number rejected
     before the N-th passes is negative binomial (N, a), and a rejected one is tagged with a fixed probability.
+    Raises InfeasibleError where they are too many to count.
     """
-    real_share = odds / (1 + odds)
+    real_share, size = odds / (1 + odds), len(accepted.rows)
     tagged_rejected, real_rejected = (1 - real_share) * drop.tpr, real_share * drop.fpr
     rejected = tagged_rejected + real_rejected
+    passes = real_share * (1 - drop.fpr) + (1 - real_share) * (1 - drop.tpr)  # not 1 − rejected: it may be tiny
     if rejected == 0:
         return FilterCounts(accepted.n_synthetic, 0, accepted.n_real, 0)
-    excluded = int(rng.negative_binomial(len(accepted.rows), 1 - rejected))
+    if size > passes * COUNTABLE:
+        raise InfeasibleError(
+            f"the filter passes {passes:.1g} of the pool, hardly anything else is left in it: ask for fewer "
+            "generations, or a tpr below 1"
+        )
+    excluded = int(rng.negative_binomial(size, passes))
     tagged = int(rng.binomial(excluded, tagged_rejected / rejected))
     return FilterCounts(accepted.n_synthetic + tagged, tagged, accepted.n_real + excluded - tagged, excluded - tagged)
 

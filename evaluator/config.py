@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from evaluator.config_checks import check
+from evaluator.tables import check_type
 from hygiene.errors import ConfigurationError
 
 Record = TypeVar("Record")
@@ -200,4 +201,5 @@ def _choice(value: Any, name: str) -> Choice:
         raise ConfigurationError(f"[{name}] is {value!r}, expected a name, or a table with a name and parameters")
     rest = {key: inner for key, inner in value.items() if key != "name"}
     parameters = rest.pop("parameters", {})
+    check_type(parameters, dict[str, Any], f"{name}.parameters")
     return Choice(value["name"], {**parameters, **rest})

@@ -1,8 +1,8 @@
 """What a loop's configuration is refused for: types, ranges, and fields that contradict each other."""
 
-import types
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+from evaluator.tables import check_type
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data", "rising_tide
 POOLS = ("previous", "all")
 FILTERS = ("none", "simulated", "detector")
 TAGGINGS = ("none", "blind", "informed")
+
+MOST = 10**9  # samples or generations: more is a slip of the finger
+STRONGEST = 1e6  # beyond, sums of squares lose the data beside the mark
 
 
 def check(config: "LoopConfig") -> None:
@@ -23,15 +26,8 @@ def check(config: "LoopConfig") -> None:
 
 
 def _check_types(record: Any, where: str) -> None:
-    """Every field holds what its annotation says; an integer is a float too, a bool is neither."""
     for name, hint in get_type_hints(type(record)).items():
-        value = getattr(record, name)
-        allowed = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-        plain = tuple(get_origin(kind) or kind for kind in allowed)
-        accepted = (*plain, int) if float in plain else plain
-        if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in plain):
-            wanted = " or ".join(kind.__name__ for kind in plain if kind is not types.NoneType)
-            raise ConfigurationError(f"{where}{name} is {value!r}, expected {wanted}")
+        check_type(getattr(record, name), hint, where + name)
 
 
 def _refuse_unless(condition: bool, message: str) -> None:
@@ -55,13 +51,18 @@ def _check_values(config: "LoopConfig") -> None:
     least = {"n_ini": 2, "n_s": 1, "n_r": 0, "generations": 1, "seed": 0, "n_reference": 2}
     least |= {"max_scrape": 1, "keep_samples": 0, "probe_keys": 0}
     for name, bound in least.items():
-        _refuse_unless(getattr(config, name) >= bound, f"{name} is {getattr(config, name)}, expected at least {bound}")
+        value = getattr(config, name)
+        _refuse_unless(value >= bound, f"{name} is {value}, expected at least {bound}")
+        _refuse_unless(name == "seed" or value <= MOST, f"{name} is {value}, expected at most {MOST}")
     _refuse_unless(config.measured >= 2, f"{config.measured} samples to measure on, expected at least 2: set n_measure")
+    _refuse_unless(config.measured <= MOST, f"n_measure is {config.measured}, expected at most {MOST}")
     _refuse_unless(
         0 < config.sampling_bias <= 1,
         f"sampling_bias is {config.sampling_bias}, expected 0 < λ ≤ 1 (1 = unbiased)",
     )
     _refuse_unless(bool(config.metrics), "metrics is empty: name at least one")
+    for name, settings in config.metrics.items():
+        _refuse_unless(isinstance(settings, dict), f"metrics.{name} is {settings!r}, expected a table of settings")
 
 
 def _check_loop(config: "LoopConfig") -> None:
@@ -144,4 +145,8 @@ def _check_tagging(config: "LoopConfig") -> None:
     if tagging.mode == "none":
         given = [name for name in ("strength", "key_file") if getattr(tagging, name) is not None]
         _refuse_unless(not given, f"tagging.{', tagging.'.join(given)} with tagging.mode = none, which marks nothing")
-    _refuse_unless(tagging.alpha > 0, f"tagging.strength is {tagging.alpha}, expected more than 0")
+    _refuse_unless("\0" not in (tagging.key_file or ""), f"tagging.key_file is {tagging.key_file!r}, no name of a file")
+    _refuse_unless(
+        0 < tagging.alpha <= STRONGEST,
+        f"tagging.strength is {tagging.alpha}, expected more than 0, at most {STRONGEST:g} standard deviations",
+    )

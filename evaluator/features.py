@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from evaluator.models.base import Rows, checked_rows
 from evaluator.sources import Labelled
+from evaluator.tables import build
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Features(Protocol):
 class Identity:
     """The rows themselves: for vectors, and for the closed forms."""
 
-    name: str = "identity"
+    name: str = field(default="identity", init=False)
 
     def __call__(self, rows: Rows) -> Rows:
         return checked_rows(rows, at_least=1)
@@ -49,6 +50,8 @@ class LeNet:
     def __init__(self, labelled: Labelled, seed: int = 0, epochs: int = 25) -> None:
         import torch
 
+        if epochs < 1 or not 0 <= seed < 2**63:
+            raise ConfigurationError(f"epochs is {epochs}, seed {seed}: expected at least 1, and 0 to 2⁶³ − 1")
         rows = checked_rows(labelled.rows, at_least=2)
         self.side = round(rows.shape[1] ** 0.5)
         if self.side**2 != rows.shape[1] or self.side < 8 or self.side % 4:
@@ -129,8 +132,6 @@ def _lenet(side: int, classes: int) -> "tuple[torch.nn.Module, torch.nn.Module]"
 FEATURES: dict[str, Callable[..., Features]] = {"identity": Identity, "lenet": LeNet}
 
 
-def make_features(name: str, **parameters: Any) -> Features:
+def make_features(name: str, /, **parameters: Any) -> Features:
     """The feature map called `name` in FEATURES; unknown names and parameters are refused by name."""
-    from evaluator.tables import build
-
     return build(FEATURES, "feature map", name, parameters)

@@ -31,7 +31,7 @@ from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, accepted_odds, initial_set, real_part, topped_up
 from hygiene.codecs.spread_vectors import SpreadVectors
-from hygiene.errors import InfeasibleError
+from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key, load_key
 
 
@@ -142,8 +142,12 @@ class _Run:
 
     def fitted(self, state: State) -> GenerativeModel:
         """A new model, trained from scratch on D^t."""
-        model = make_model(self.config.model.name, **self.config.model.parameters)
-        model.fit(state.training_set, self.rng(state.generation, "fit"))
+        name = self.config.model.name
+        model = make_model(name, **self.config.model.parameters)
+        try:
+            model.fit(state.training_set, self.rng(state.generation, "fit"))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"generation {state.generation} cannot fit the model {name!r}: {error}") from None
         return model
 
     def output(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
@@ -156,17 +160,19 @@ class _Run:
 
     def following(self, state: State, model: GenerativeModel) -> Step:
         """The training set of the next generation out of what `model` publishes."""
-        t = state.generation + 1
+        t, pool = state.generation + 1, state.pool
         gate, threshold = self.gate(state, model)
-        pool = state.pool
-        if not self.config.tops_up:
-            training, counts, pool = self.mixed(t, model, gate, pool)
-        elif isinstance(gate, RandomDrop):
-            training, counts = self.simulated_scrape(t, model, gate)
-        else:
-            training, counts = self.real_scrape(t, model, gate)
+        try:
+            if not self.config.tops_up:
+                training, counts, pool = self.mixed(t, model, gate, pool)
+            elif isinstance(gate, RandomDrop):
+                training, counts = self.simulated_scrape(t, model, gate)
+            else:
+                training, counts = self.real_scrape(t, model, gate)
+        except InfeasibleError as error:
+            raise InfeasibleError(f"generation {t}: {error}") from None
         if len(training.rows) < 2:
-            raise InfeasibleError(f"the filter left {len(training.rows)} samples to generation {t}: lower its recall")
+            raise InfeasibleError(f"generation {t}: the filter left {len(training.rows)} samples: lower its recall")
         return training, counts, State(t, training.rows, pool, threshold)
 
     def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:
@@ -209,18 +215,15 @@ class _Run:
     def real_scrape(self, t: int, model: GenerativeModel, gate: Gate) -> tuple[TrainingSet, FilterCounts]:
         """N accepted samples out of candidates that are drawn, tagged and read."""
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
-        try:
-            return scraped(
-                lambda n: self.setup.source.draw(n, real_rng),
-                lambda n: self.output(model, n, tagged_rng),
-                config.odds(t),
-                gate,
-                config.size,
-                config.max_scrape,
-                self.rng(t, "origin"),
-            )
-        except InfeasibleError as error:
-            raise InfeasibleError(f"generation {t}: {error}") from None
+        return scraped(
+            lambda n: self.setup.source.draw(n, real_rng),
+            lambda n: self.output(model, n, tagged_rng),
+            config.odds(t),
+            gate,
+            config.size,
+            config.max_scrape,
+            self.rng(t, "origin"),
+        )
 
     def measured(
         self,

@@ -7,7 +7,6 @@ torn last line) are dropped and computed again, to the same numbers.
 import io
 import json
 import os
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.loop import Generation, State, loop_key, run_loop
+from evaluator.reading import refused
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
 
@@ -40,15 +40,16 @@ class RunRecord:
 def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
     """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
 
-    Refuses a folder that holds another configuration or something else. Any kill leaves a folder that goes on,
-    and the finished generations.jsonl is the same, byte for byte, as without a stop.
+    Refuses a folder that holds generations of another configuration, or something else. Any kill leaves a folder
+    that goes on, and the finished generations.jsonl is the same, byte for byte, as without a stop. What is damaged
+    there is computed again.
     """
     check_choices(config)
     _claim(config, folder)
     state = _read_state(folder / STATE)
     rows = _committed_rows(folder, state)
     _replace(folder / ROWS, "".join(rows).encode())
-    yield from (_generation(folder, row) for row in rows)
+    yield from (_generation(folder, t, row) for t, row in enumerate(rows, start=1))
     if len(rows) == config.generations and _floors(folder):
         return
     ground = setup or prepare(config)
@@ -59,64 +60,70 @@ def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) 
 
 
 def read_run(folder: Path) -> RunRecord:
-    """What a run folder holds so far, complete lines only."""
+    """What a run folder holds so far, complete lines only; refuses one that is damaged."""
     if not (folder / CONFIG).is_file():
         raise ConfigurationError(f"{folder} is no run folder: it has no {CONFIG}; make one with `hygiene evaluate`")
-    stored = _stored_config(folder)
-    generations = [_generation(folder, line) for line in _complete_lines(folder)]
-    return RunRecord(LoopConfig.from_dict(stored["config"]), stored["key_digest"], _floors(folder), generations)
+    config, key_digest = _stored_config(folder)
+    generations = [_generation(folder, t, line) for t, line in enumerate(_complete_lines(folder), start=1)]
+    return RunRecord(config, key_digest, _floors(folder), generations)
 
 
 def _claim(config: LoopConfig, folder: Path) -> None:
-    """Write config.json into a new or empty folder; refuse one that holds anything but this configuration."""
+    """Write config.json into a new or empty folder, or one without a single generation; refuse one that holds
+    anything but this configuration's run."""
     key = loop_key(config)
-    wanted = json.loads(_json({"config": config.to_dict(), "key_digest": key and key.digest}))
+    digest = None if key is None else key.digest
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = sorted(path.name for path in folder.iterdir())
+        found = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
     except OSError as error:
         raise ConfigurationError(f"cannot use {folder} as a run folder: {error.strerror}") from None
-    if not [name for name in found if not name.startswith(".tmp-")]:
-        _replace(folder / CONFIG, _json(wanted))
-    elif CONFIG not in found:
+    if found and CONFIG not in found:
         raise ConfigurationError(f"{folder} is not empty and no run folder: choose a new one with --out")
-    stored = _stored_config(folder)
-    if stored != wanted:
-        raise ConfigurationError(
-            f"{folder} holds a run with another {', '.join(_differences(stored, wanted))}: choose a new folder, "
-            "or the configuration it was made with"
-        )
+    if found:
+        differences = _differences(config, digest, *_stored_config(folder))
+        if differences and _complete_lines(folder):
+            raise ConfigurationError(
+                f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
+                "or the configuration it was made with"
+            )
+        if not differences:
+            return
+    _replace(folder / CONFIG, _json({"config": config.to_dict(), "key_digest": digest}))
 
 
-def _differences(stored: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Names of the configuration fields that differ."""
-    mine, theirs = wanted["config"], stored["config"]
-    fields = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
-    return fields or ["key"]
+def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, stored_digest: str | None) -> list[str]:
+    """Names of what differs: fields of the configuration, or else the key."""
+    mine, theirs = config.to_dict(), stored.to_dict()
+    return [name for name in mine if mine[name] != theirs[name]] or ["key"] * (digest != stored_digest)
 
 
-def _stored_config(folder: Path) -> dict[str, Any]:
-    try:
-        stored: dict[str, Any] = json.loads((folder / CONFIG).read_text("utf-8"))
-        return {"config": stored["config"], "key_digest": stored["key_digest"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigurationError(f"{folder / CONFIG} is damaged: choose a new folder") from None
+def _stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
+    """The configuration, and the digest of the key, that config.json holds."""
+    with refused(f"{folder / CONFIG} is damaged, or no run's: choose a new folder"):
+        stored = json.loads((folder / CONFIG).read_text("utf-8"))
+        return LoopConfig.from_dict(stored["config"]), stored["key_digest"]
 
 
 def _floors(folder: Path) -> dict[str, float]:
-    """What floors.json holds; nothing where there is none yet."""
+    """What floors.json holds; nothing where there is none yet, or a damaged one."""
     try:
-        found: dict[str, float] = json.loads((folder / FLOORS).read_text("utf-8"))
-        return found
+        found = json.loads((folder / FLOORS).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) and all(isinstance(value, float) for value in found.values()) else {}
 
 
 def _committed_rows(folder: Path, state: State | None) -> list[str]:
-    """The stored lines that the state vouches for; none where the two do not fit together."""
+    """The stored lines that the state vouches for; none where the two do not fit together, or one is damaged."""
     if state is None:
         return []
     lines = _complete_lines(folder)[: state.generation]
+    try:
+        for t, line in enumerate(lines, start=1):
+            _generation(folder, t, line)
+    except ConfigurationError:
+        return []
     return lines if len(lines) == state.generation else []
 
 
@@ -127,10 +134,14 @@ def _complete_lines(folder: Path) -> list[str]:
     return [line for line in lines if line.endswith("\n")]
 
 
-def _generation(folder: Path, line: str) -> Generation:
-    step = Generation.from_dict(json.loads(line))
-    path = _samples_path(folder, step.generation)
-    return replace(step, samples=np.load(path, allow_pickle=False)) if path.is_file() else step
+def _generation(folder: Path, t: int, line: str) -> Generation:
+    """Line t of generations.jsonl, with its samples where they are still there."""
+    path = _samples_path(folder, t)
+    with refused(f"{folder} is damaged at generation {t}: run its configuration again to make it again"):
+        step = Generation.from_dict(json.loads(line))
+        if step.generation != t or not isinstance(step.metrics, dict) or not isinstance(step.mark, dict):
+            raise ValueError(f"no row of generation {t}")
+        return replace(step, samples=np.load(path, allow_pickle=False)) if path.is_file() else step
 
 
 def _samples_path(folder: Path, generation: int) -> Path:
@@ -175,7 +186,7 @@ def _read_state(path: Path) -> State | None:
                 stored["pool"],
                 None if np.isnan(threshold) else threshold,
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except Exception:  # see `refused`
         return None
 
 

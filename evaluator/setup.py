@@ -1,19 +1,19 @@
 """What all generations, seeds and arms of one study share: the real source, the features, the reference."""
 
-import inspect
 import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from evaluator import metrics
 from evaluator.config import LoopConfig
-from evaluator.features import Features, make_features
-from evaluator.metrics import METRICS, Reference
+from evaluator.features import FEATURES, Features, make_features
+from evaluator.metrics import Reference
 from evaluator.models import make_model
 from evaluator.models.base import Rows
-from evaluator.sources import ArraySource, RealSource, load_digits_halves, make_source
+from evaluator.sources import SOURCES, ArraySource, RealSource, load_digits_halves, make_source
 from evaluator.streams import stream
-from evaluator.tables import build
+from evaluator.tables import check_parameters
 from hygiene.errors import ConfigurationError
 
 DIGITS = ("digits", "digits_oracle")
@@ -52,11 +52,6 @@ def prepare(config: LoopConfig) -> Setup:
 def _features(config: LoopConfig) -> Features:
     if config.features.name != "lenet":
         return make_features(config.features.name, **config.features.parameters)
-    if config.source.name not in DIGITS:
-        raise ConfigurationError(
-            f"features = lenet learns from labelled digits, the source is {config.source.name!r}: "
-            f"use features = identity, or a source out of {', '.join(DIGITS)}"
-        )
     training, _ = load_digits_halves(config.source.parameters.get("seed", 0))
     return make_features("lenet", labelled=training, **config.features.parameters)
 
@@ -64,7 +59,12 @@ def _features(config: LoopConfig) -> Features:
 def _held_out(config: LoopConfig, source: RealSource) -> Rows:
     """The real side of the metrics. An oracle is the truth of its own world, so it is drawn again."""
     if config.reference is not None:
+        dimension = source.dimension
         source = make_source(config.reference.name, **config.reference.parameters)
+        if source.dimension != dimension:
+            raise ConfigurationError(
+                f"the reference holds rows of {source.dimension} numbers, the source of {dimension}: expected the same"
+            )
     elif config.source.name == "digits":
         _, other_half = load_digits_halves(config.source.parameters.get("seed", 0))
         source = ArraySource(other_half.rows, (8, 8))
@@ -78,11 +78,7 @@ def _draw_up_to(source: RealSource, n: int, rng: np.random.Generator) -> Rows:
 
 def measure(config: LoopConfig, setup: Setup, rows: Rows) -> dict[str, float]:
     """The configured metrics of `rows` [n, d] against the held-out real rows."""
-    features = setup.features(rows)
-    values: dict[str, float] = {}
-    for name, settings in config.metrics.items():
-        values |= build(METRICS, "metric", name, {"real": setup.reference, "synthetic": features, **settings})
-    return values
+    return metrics.measure(setup.reference, setup.features(rows), config.metrics)
 
 
 def floors(config: LoopConfig, setup: Setup) -> dict[str, float]:
@@ -91,13 +87,15 @@ def floors(config: LoopConfig, setup: Setup) -> dict[str, float]:
 
 
 def check_choices(config: LoopConfig) -> None:
-    """Refuse unknown models, metrics and settings before anything expensive starts."""
+    """Refuse unknown sources, models, feature maps, metrics and settings before anything expensive starts."""
+    for source in (config.source, config.reference):
+        if source is not None:
+            check_parameters(SOURCES, "source", source.name, source.parameters)
     make_model(config.model.name, **config.model.parameters)
-    for name, settings in config.metrics.items():
-        if name not in METRICS:
-            raise ConfigurationError(f"there is no metric {name!r}: choose from {', '.join(METRICS)}")
-        known = list(inspect.signature(METRICS[name]).parameters)[2:]
-        unknown = [key for key in settings if key not in known]
-        if unknown:
-            takes = ", ".join(known) or "no settings"
-            raise ConfigurationError(f"the metric {name!r} has no setting {', '.join(unknown)}: it takes {takes}")
+    check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=("labelled",))
+    if config.features.name == "lenet" and config.source.name not in DIGITS:
+        raise ConfigurationError(
+            f"features = lenet learns from labelled digits, the source is {config.source.name!r}: "
+            f"use features = identity, or a source out of {', '.join(DIGITS)}"
+        )
+    metrics.check_metrics(config.metrics)

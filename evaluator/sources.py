@@ -1,5 +1,6 @@
 """Where real data comes from: parametric sources and an oracle (unlimited draws), and arrays (limited)."""
 
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.models.base import Rows, checked_rows
+from evaluator.reading import refused
+from evaluator.tables import build
 from hygiene.errors import ConfigurationError
 
 
@@ -57,6 +60,10 @@ class MixtureSource:
     deviation: float = 0.05
     dimension: int = field(default=2, init=False)
     shape: tuple[int, ...] = field(default=(2,), init=False)
+
+    def __post_init__(self) -> None:
+        if self.spacing <= 0 or self.deviation <= 0:
+            raise ConfigurationError(f"spacing is {self.spacing}, deviation {self.deviation}: both must be > 0")
 
     def draw(self, n: int, rng: np.random.Generator) -> Rows:
         """`n` draws [n, 2]."""
@@ -120,6 +127,8 @@ def load_digits_halves(seed: int = 0) -> tuple[Labelled, Labelled]:
     """
     from sklearn.datasets import load_digits
 
+    if seed < 0:
+        raise ConfigurationError(f"the seed of the digits' halves is {seed}, expected at least 0")
     pixels, labels = load_digits(return_X_y=True)
     order = np.random.default_rng(seed).permutation(len(pixels))
     rows, classes = pixels[order] / 16.0, labels[order].astype(np.int64)
@@ -141,12 +150,14 @@ def npz(path: str, array: str = "samples") -> ArraySource:
     """Samples [n, ...] from an .npz file written by numpy.savez; `array` names the array in it."""
     if not Path(path).is_file():
         raise ConfigurationError(f"there is no file {path}: expected an .npz file with an array {array!r}")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            samples = np.asarray(stored[array], dtype=np.float64)
-    except (KeyError, ValueError, OSError) as reason:
-        raise ConfigurationError(f"{path} holds no usable array {array!r}: {reason}") from reason
-    return ArraySource(samples.reshape(len(samples), -1), samples.shape[1:])
+    complaint = refused(f"{path} holds no usable array {array!r}")
+    with complaint, zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:  # np.load alone takes .npy
+        samples = stored[array]
+    if samples.dtype.kind not in "biuf" or samples.ndim < 2 or 0 in samples.shape:
+        raise ConfigurationError(
+            f"the array {array!r} in {path} is {samples.dtype} {samples.shape}, expected real numbers [n, ...]"
+        )
+    return ArraySource(samples.reshape(len(samples), -1).astype(np.float64), samples.shape[1:])
 
 
 SOURCES: dict[str, Callable[..., RealSource]] = {
@@ -158,8 +169,6 @@ SOURCES: dict[str, Callable[..., RealSource]] = {
 }
 
 
-def make_source(name: str, **parameters: Any) -> RealSource:
+def make_source(name: str, /, **parameters: Any) -> RealSource:
     """The source called `name` in SOURCES; unknown names and parameters are refused by name."""
-    from evaluator.tables import build
-
     return build(SOURCES, "source", name, parameters)

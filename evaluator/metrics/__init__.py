@@ -1,43 +1,40 @@
 """Metrics: features in, numbers out. A metric knows no images, models, devices or paths."""
 
-from collections.abc import Callable, Iterable
-
-import numpy as np
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from evaluator.metrics import diversity, frechet, manifold
 from evaluator.metrics.reference import Real, Reference
-from evaluator.models.base import Rows, checked_rows
-from hygiene.errors import ConfigurationError
+from evaluator.models.base import Rows
+from evaluator.tables import check_parameters
 
-__all__ = ["METRICS", "Reference", "floor", "measure"]
+__all__ = ["METRICS", "Reference", "check_metrics", "measure"]
 
-# name -> f(real features [n, f] or Reference, synthetic features [m, f]) -> named floats
-METRICS: dict[str, Callable[[Real, Rows], dict[str, float]]] = {
+# name -> f(real features [n, f] or Reference, synthetic features [m, f], **settings) -> named floats
+METRICS: dict[str, Callable[..., dict[str, float]]] = {
     "frechet": frechet.frechet,
     "manifold": manifold.manifold,
     "diversity": diversity.diversity,
 }
 
 
-def measure(real: Real, synthetic: Rows, names: Iterable[str] = tuple(METRICS)) -> dict[str, float]:
-    """All named metrics of synthetic features [m, f] against real ones [n, f], in one dict."""
+Settings = Mapping[str, Mapping[str, Any]]
+"""Metric name -> its settings, e.g. {"manifold": {"k": 5}}."""
+
+ALL: Settings = {name: {} for name in METRICS}
+
+
+def check_metrics(chosen: Settings) -> None:
+    """Raises ConfigurationError for an unknown metric or setting, or a setting of the wrong type."""
+    for name, settings in chosen.items():
+        check_parameters(METRICS, "metric", name, settings, given=("real", "synthetic"))
+
+
+def measure(real: Real, synthetic: Rows, chosen: Settings = ALL) -> dict[str, float]:
+    """The chosen metrics of synthetic features [m, f] against real ones [n, f], in one dict."""
+    check_metrics(chosen)
     reference = real if isinstance(real, Reference) else Reference(real)
     values: dict[str, float] = {}
-    for name in names:
-        if name not in METRICS:
-            raise ConfigurationError(f"there is no metric {name!r}: choose from {', '.join(METRICS)}")
-        values |= METRICS[name](reference, synthetic)
+    for name, settings in chosen.items():
+        values |= METRICS[name](reference, synthetic, **settings)
     return values
-
-
-def floor(real: Rows, rng: np.random.Generator, names: Iterable[str] = tuple(METRICS)) -> dict[str, float]:
-    """Metrics of one random half of real features [n, f] against the other: what no model can be expected to
-    beat.
-
-    The Fréchet distance is biased by 1/n: where other real data of the loop's own size exists, prefer
-    `measure(reference, other_real)`.
-    """
-    rows = checked_rows(real, at_least=4)
-    order = rng.permutation(len(rows))
-    half = len(rows) // 2
-    return measure(rows[order[:half]], rows[order[half:]], names)

@@ -14,6 +14,6 @@ __all__ = ["MODELS", "GenerativeModel", "make_model"]
 MODELS: dict[str, Callable[..., GenerativeModel]] = {"gaussian": Gaussian, "mixture": Mixture, "kde": Kde}
 
 
-def make_model(name: str, **parameters: Any) -> GenerativeModel:
+def make_model(name: str, /, **parameters: Any) -> GenerativeModel:
     """A new, unfitted model called `name` in MODELS; unknown names and parameters are refused by name."""
     return build(MODELS, "model", name, parameters)

@@ -70,7 +70,7 @@ class Mixture:
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d], in random order."""
         bias = checked_bias(sampling_bias)
-        weights = self.weights ** (1 / bias)
+        weights = (self.weights / self.weights.max()) ** (1 / bias)  # the largest stays 1: no underflow of all
         chosen = rng.choice(len(weights), n, p=weights / weights.sum())
         noise = np.sqrt(bias) * rng.standard_normal((n, self.mean.size))
         kept = self.centres.shape[1]

@@ -1,6 +1,7 @@
 """`hygiene evaluate`: from a file to a folder; stdout is data, stderr is talk, mistakes are one line."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -87,3 +88,61 @@ def test_mistakes_are_one_line_and_exit_with_two(call, tmp_path, arguments, mess
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+SLIPS = {
+    "a number as text": ("n_s = 50", 'n_s = "50"', "n_s is '50', expected int"),
+    "a slip of the finger": ("n_s = 50", "n_s = 50000000000", "n_s is 50000000000, expected at most 1000000000"),
+    "a source's number as text": (
+        "dimension = 3",
+        'dimension = "3"',
+        "dimension of the source 'gaussian' is '3', expect",
+    ),
+    "more than memory": ("dimension = 3", "dimension = 1000000000000", "out of memory (Unable to allocate"),
+    "no number": ('"informed"', '"informed", strength = inf', "tagging.strength is inf, expected a finite number"),
+    "a setting of a wrong type": (
+        "generations = 3",
+        "metrics = {manifold = {k = 5.0}}",
+        "'manifold' is 5.0, expected int",
+    ),
+    "no table of settings": ("generations = 3", "metrics = {frechet = 3}", "metrics.frechet is 3, expected a table"),
+    "no table of parameters": ("dimension = 3", "parameters = 3", "source.parameters is 3, expected dict"),
+    "a name twice": ("dimension = 3", 'parameters = {name = "x"}', "the source 'gaussian' has no parameter name"),
+    "too few samples": (
+        '"gaussian"\ntag',
+        '"mixture"\ntag',
+        "generation 2 cannot fit the model 'mixture': got samples",
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_slips_in_the_file_are_one_line(call, tmp_path, slip):
+    old, new, message = SLIPS[slip]
+    (tmp_path / "slip.toml").write_text(TOML.replace(old, new))
+    result = call("slip.toml", "--out", "run")
+    assert result.exit_code == 2, result.output
+    *warnings, line = result.stderr.splitlines()
+    assert message in line
+    assert all(text.startswith("warning: ") for text in warnings)
+    assert result.stdout == ""
+
+
+def test_a_corrected_configuration_may_take_the_folder_of_one_that_never_ran(call, tmp_path):
+    (tmp_path / "slip.toml").write_text(TOML.replace("dimension = 3", "dimension = 1"))
+    assert "flatten each sample" in call("slip.toml", "--out", "run").stderr
+    assert call("loop.toml", "--out", "run").exit_code == 0
+
+
+@pytest.mark.parametrize("package", ["threadpoolctl", "sklearn.mixture"])
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(call, tmp_path, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / "mixture.toml").write_text(
+        TOML.replace('model = "gaussian"', 'model = {name = "mixture", components = 3}')
+    )
+    result = call("mixture.toml", "--out", "run")
+    assert result.exit_code == 2
+    name = package.partition(".")[0]
+    assert (
+        result.stderr.splitlines()[-1] == f"hygiene: {name} is not installed: pip install 'hygiene-toolkit[evaluate]'"
+    )

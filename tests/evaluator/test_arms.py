@@ -110,7 +110,7 @@ def test_a_worker_that_dies_while_it_starts_is_an_error_soon(tmp_path, death):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_worker_outlives_a_parent_that_is_stopped(tmp_path, number):
     """SIGINT goes to the parent alone. After SIGKILL, a worker ends with the arm it is at."""
-    config = LONG if number == signal.SIGINT else replace(TIDE, generations=300)
+    config = LONG if number == signal.SIGINT else replace(TIDE, generations=3000)
     process = start(tmp_path, config, r"os.write(1, b'worker\n')")
     assert [process.stdout.readline() for _ in range(2)] == ["worker\n"] * 2
     time.sleep(0.5)

@@ -19,6 +19,18 @@ REFUSED = {
     "missing fields": ({"loop": "fresh_data"}, "lacks n_ini, n_s"),
     "wrong type": ({**FRESH, "generations": "ten"}, "generations is 'ten', expected int"),
     "bool for a number": ({**FRESH, "seed": True}, "seed is True, expected int"),
+    "no number": ({**FRESH, "sampling_bias": float("nan")}, "sampling_bias is nan, expected a finite number"),
+    "no end": ({**TIDE, "initial_odds": float("inf")}, "initial_odds is inf, expected a finite number"),
+    "a slip of the finger": ({**FRESH, "n_ini": 10**12}, "n_ini is 1000000000000, expected at most"),
+    "a mark beyond arithmetic": (
+        {**FRESH, "tagging": {"mode": "blind", "strength": 1e9}},
+        "at most 1e.06 standard dev",
+    ),
+    "settings that are none": ({**FRESH, "metrics": {"frechet": 3}}, "metrics.frechet is 3, expected a table"),
+    "parameters that are none": (
+        {**FRESH, "model": {"name": "kde", "parameters": 3}},
+        "model.parameters is 3, expected",
+    ),
     "unknown loop": ({**BASE, "loop": "fresh"}, "loop is 'fresh': choose one of fully_synthetic, synthetic_aug"),
     "unknown pool": ({**FRESH, "pool": "some"}, "pool is 'some': choose one of previous, all"),
     "unknown filter": ({**FRESH, "filter": {"mode": "off"}}, "filter.mode is 'off': choose one of none, simul"),

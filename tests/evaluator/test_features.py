@@ -58,6 +58,12 @@ def test_wrong_sizes_are_refused(net: LeNet) -> None:
         LeNet(Labelled(np.zeros((5, 64)), np.zeros(4, dtype=np.int64)))
 
 
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"seed": -1}, {"seed": 2**70}])
+def test_training_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigurationError, match="expected at least 1, and 0 to"):
+        LeNet(Labelled(np.zeros((5, 64)), np.zeros(5, dtype=np.int64)), **wrong)
+
+
 def test_identity_and_unknown_names() -> None:
     rows = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(make_features("identity")(rows), rows)

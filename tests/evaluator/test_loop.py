@@ -143,9 +143,15 @@ def test_a_generation_survives_its_json():
         ({"model": Choice("gan")}, "no model 'gan'"),
         ({"model": Choice("gaussian", {"width": 3})}, "no parameter width"),
         ({"metrics": {"fid": {}}}, "no metric 'fid'"),
-        ({"metrics": {"manifold": {"neighbours": 3}}}, "no setting neighbours: it takes k"),
+        ({"metrics": {"manifold": {"neighbours": 3}}}, "no parameter neighbours: it takes k"),
         ({"source": Choice("faces")}, "no source 'faces'"),
+        ({"source": Choice("gaussian", {"dimension": "4"})}, "dimension of the source 'gaussian' is '4', expected int"),
+        ({"model": Choice("kde", {"bandwidth": True})}, "bandwidth of the model 'kde' is True, expected float"),
+        ({"model": Choice("kde", {"name": "kde"})}, "no parameter name"),
+        ({"metrics": {"manifold": {"k": 5.0}}}, "k of the metric 'manifold' is 5.0, expected int"),
+        ({"features": Choice("lenet", {"labelled": 3})}, "no parameter labelled"),
         ({"features": Choice("lenet")}, "learns from labelled digits"),
+        ({"reference": Choice("gaussian", {"dimension": 3})}, "rows of 3 numbers, the source of 4"),
     ],
 )
 def test_unknown_choices_are_refused_before_the_first_generation(change, message):
@@ -155,7 +161,7 @@ def test_unknown_choices_are_refused_before_the_first_generation(change, message
 
 def test_a_filter_that_leaves_nothing_is_an_error_with_the_generation():
     config = LoopConfig(**{**FRESH, "loop": "fully_synthetic", "n_r": 0}, filter=Filter("simulated", tpr=0.999))
-    with pytest.raises(InfeasibleError, match="samples to generation 2"):
+    with pytest.raises(InfeasibleError, match=r"generation 2: the filter left [01] samples"):
         rows_of(config)
 
 
@@ -168,6 +174,12 @@ def test_a_pool_that_runs_dry_is_an_error_with_the_generation():
         tagging=Tagging("informed", strength=6.0),
     )
     with pytest.raises(InfeasibleError, match=r"generation \d+: the filter accepted \d+ of 200 samples in 600 candid"):
+        rows_of(config)
+
+
+def test_a_simulated_filter_that_would_scrape_for_ever_is_an_error_with_the_generation():
+    config = LoopConfig(**{**TIDE, "generations": 80, "n_s": 5}, n_measure=2, filter=Filter("simulated", tpr=1.0))
+    with pytest.raises(InfeasibleError, match=r"generation 53: the filter passes 4e-16 of the pool"):
         rows_of(config)
 
 

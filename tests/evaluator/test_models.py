@@ -60,6 +60,7 @@ class TestEveryModel:
         model.fit(clouds(300), rng)
         spreads = [model.sample(5_000, bias, rng).var(axis=0).sum() for bias in (1.0, 0.8, 0.5)]
         assert spreads[0] > spreads[1] > spreads[2]
+        assert model.sample(100, 1e-9, rng).var(axis=0).sum() < spreads[2]  # no weight underflows
 
     @pytest.mark.parametrize("name", MODELS)
     @pytest.mark.parametrize("bias", [0.0, -1.0, 1.5, float("nan")])

@@ -143,6 +143,36 @@ def test_another_key_in_the_key_file_is_refused(tmp_path):
         next(run_in_folder(config, tmp_path / "run"))
 
 
+def test_another_configuration_may_take_a_folder_without_a_generation(tmp_path):
+    impossible = replace(CONFIG, model=Choice("mixture", {"components": 30}))
+    with pytest.raises(ConfigurationError, match="generation 1 cannot fit the model 'mixture'"):
+        finish(tmp_path / "run", impossible)
+    finish(tmp_path / "run")
+    assert read_run(tmp_path / "run").config == CONFIG
+
+
+def damaged(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes({"torn": data[:half], "other": b"[1]\n" * 9, "garbage": bytes(64) + data}[how])
+
+
+@pytest.mark.parametrize("how", ["torn", "other", "garbage"])
+@pytest.mark.parametrize("name", ["state.npz", "generations.jsonl", "floors.json", "samples/00002.npy"])
+def test_a_damaged_file_is_refused_by_readers_and_made_again_by_runs(whole, tmp_path, name, how):
+    shutil.copytree(whole, tmp_path / "run")
+    damaged(tmp_path / "run" / name, how)
+    if name == "samples/00002.npy":
+        with pytest.raises(ConfigurationError, match="is damaged at generation 2: run its configuration again"):
+            read_run(tmp_path / "run")
+    if name == "generations.jsonl" and how == "other":
+        with pytest.raises(ConfigurationError, match="is damaged at generation 1"):
+            read_run(tmp_path / "run")
+    assert finish(tmp_path / "run") == (whole / "generations.jsonl").read_bytes()
+    assert read_run(tmp_path / "run").floors == read_run(whole).floors
+    assert (tmp_path / "run" / "samples/00002.npy").read_bytes() == (whole / "samples/00002.npy").read_bytes()
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigurationError, match="is not empty and no run folder"):

@@ -106,6 +106,13 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "pickled.npz", samples=np.array([{}], dtype=object))
     with pytest.raises(ConfigurationError, match="no usable array"):
         make_source("npz", path=str(tmp_path / "pickled.npz"))
+    np.save(tmp_path / "plain.npy", np.zeros((3, 2)))
+    with pytest.raises(ConfigurationError, match=r"no usable array.*not a zip file"):
+        make_source("npz", path=str(tmp_path / "plain.npy"))
+    for wrong in (np.zeros(3), np.float64(1), np.zeros((0, 4)), np.array([["a"]]), np.ones((3, 2), complex)):
+        np.savez(tmp_path / "wrong.npz", samples=wrong)
+        with pytest.raises(ConfigurationError, match=r"'samples' in .* expected real numbers \[n, \.\.\.\]"):
+            make_source("npz", path=str(tmp_path / "wrong.npz"))
 
 
 def test_unknown_names_and_parameters() -> None:
@@ -115,7 +122,11 @@ def test_unknown_names_and_parameters() -> None:
         make_source("gaussian", sigma=2)
     with pytest.raises(ConfigurationError, match="dimension is 0"):
         make_source("gaussian", dimension=0)
-    with pytest.raises(ConfigurationError, match=r"'npz' cannot be built.*path"):
+    with pytest.raises(ConfigurationError, match="'npz' lacks path"):
         make_source("npz")
+    with pytest.raises(ConfigurationError, match="deviation 0: both must be"):
+        make_source("mixture25", deviation=0)
+    with pytest.raises(ConfigurationError, match="halves is -1"):
+        make_source("digits", seed=-1)
     with pytest.raises(ConfigurationError, match="do not fold"):
         ArraySource(np.zeros((3, 5)), (2, 2))
