@@ -19,7 +19,7 @@ from hygiene.errors import ConfigurationError
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+@common.format_option
 def calibrate(
     tagged: Path,
     out: Path,

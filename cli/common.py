@@ -63,7 +63,7 @@ class Allowance(click.ParamType[Any]):
         except ValueError:
             number = -1.0
         count = text.isdigit()
-        if number < 0 or (not count and number > 1):
+        if not number >= 0 or (not count and number > 1):
             self.fail(f"{text!r} is neither a count such as 5 nor a share such as 0.01 or 1%", param, ctx)
         return int(text) if count else number
 
@@ -72,6 +72,16 @@ max_unreadable_option = click.option(
     "--max-unreadable",
     type=Allowance(),
     help="Exit with 3 if more pictures are unreadable: a count (5) or a share (0.01, 1%).  [default: any number]",
+)
+
+
+format_option = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What stdout gets.",
 )
 
 
@@ -100,7 +110,7 @@ def load_subkey(key_file: Path, generator: str | None) -> "Key":
     from hygiene.keys import load_key
 
     key = load_key(key_file)
-    return key.subkey(generator) if generator else key
+    return key if generator is None else key.subkey(generator)
 
 
 def load_calibration(path: Path) -> Any:
@@ -135,6 +145,11 @@ def progress(streaming: bool = False) -> "Iterator[Progress | None]":
             bar.update(stages[stage], completed=done)
 
         yield update
+
+
+def note_passed_over(files: int) -> None:
+    if files:
+        note(f"passed over, being neither pictures nor sidecars of pictures: {files}")
 
 
 def print_json(content: Any) -> None:

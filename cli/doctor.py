@@ -15,7 +15,7 @@ class Unwell(HygieneError):
 
 
 @click.command()
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+@common.format_option
 def doctor(form: str) -> None:
     """Say what is installed, which devices really work, and what conflicts; tag a picture and find it again.
 

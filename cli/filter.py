@@ -38,7 +38,7 @@ LOOSE = 0.01
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+@common.format_option
 def filter(
     pool: Path,
     out: Path,
@@ -92,6 +92,7 @@ def filter(
     else:
         _print_report(report)
     _warn_if_loose(report)
+    common.note_passed_over(report.manifest["passed_over"])
     common.check_unreadable(report.unreadable, report.seen, max_unreadable)
 
 

@@ -19,7 +19,7 @@ from cli import common
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="What stdout gets.")
+@common.format_option
 def tag(
     source: Path,
     out: Path,
@@ -68,4 +68,5 @@ def tag(
         rows += [(f"refused: {reason}", n) for reason, n in report.refused.items()]
         rows += [(f"unreadable: {reason}", n) for reason, n in report.unreadable.items()]
         common.print_table(("outcome", "pictures"), [*rows, ("seen", report.seen)])
+    common.note_passed_over(report.manifest["passed_over"])
     common.check_unreadable(sum(report.unreadable.values()), report.seen, max_unreadable)

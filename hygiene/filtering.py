@@ -15,7 +15,7 @@ OUTCOMES: tuple[Outcome, ...] = ("kept", "excluded", "unreadable")
 
 @dataclass(frozen=True)
 class Counts:
-    """How many records went where. excluded: per detector; unreadable: per kind of reason. Counts of shards add."""
+    """How many records went where. excluded: per detector; unreadable: per kind of reason."""
 
     kept: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
@@ -32,13 +32,6 @@ class Counts:
     @property
     def total_unreadable(self) -> int:
         return sum(self.unreadable.values())
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(
-            self.kept + other.kept,
-            dict(Counter(self.excluded) + Counter(other.excluded)),
-            dict(Counter(self.unreadable) + Counter(other.unreadable)),
-        )
 
 
 def strongest(detections: Sequence[Detection]) -> Detection:

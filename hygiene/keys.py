@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hygiene.errors import KeyFileError
+from hygiene.errors import ConfigurationError, KeyFileError
 
 KEY_BYTES = 32
 
@@ -38,6 +38,8 @@ class Key:
 
     def subkey(self, generator: str) -> "Key":
         """The key of one named generator."""
+        if not generator:
+            raise ConfigurationError("the generator's name is empty: expected a name, or no generator at all")
         return Key(self._derive(f"generator:{generator}", KEY_BYTES))
 
     def random(self, purpose: str) -> np.random.Generator:

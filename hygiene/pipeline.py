@@ -92,7 +92,7 @@ def tag_dataset(
     _check_same(earlier, settings, out)
     listing = reader.listing()
     _check_names(listing, out)
-    frame = ledger.manifest("tag", source, {"settings": settings})
+    frame = ledger.manifest("tag", source, {"settings": settings, "passed_over": listing.passed_over})
     paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]
     tasks = (
         TagTask(reader, shard, out, codec, key, copy_refused, max_pixels, path, ledger.fingerprint(shard, settings))

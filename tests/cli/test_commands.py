@@ -131,6 +131,9 @@ def test_generators_have_their_own_marks(shop, tmp_path):
     assert found[()] == (False, None)
     assert found["alpha",] == found["beta", "alpha"] == (True, "alpha")
     assert found["beta",][0] is False
+    for command in (("tag", shop / "generated", tmp_path / "none"), ("detect", out)):
+        code, _, err = call(*command, *key, "--generator", "")
+        assert (code, "name is empty" in err) == (2, True)
 
 
 def test_calibrate_and_filter_by_recall(shop, tmp_path):
@@ -211,6 +214,14 @@ def test_recall_and_a_limit_on_p_that_contradict_are_refused_with_numbers(shop, 
     assert call("filter", shop / "pool", tmp_path / "b", *key, *asked, "--max-p", "1e-6")[0] == 0
 
 
+def test_files_that_are_passed_over_are_counted_aloud(shop, tmp_path):
+    save_crops(tmp_path / "in", 1)
+    (tmp_path / "in/metadata.csv").write_text("file_name")
+    for command in ("tag", "filter"):
+        _, _, err = call(command, tmp_path / "in", tmp_path / command, "--key", shop / "my.key")
+        assert err == "passed over, being neither pictures nor sidecars of pictures: 1\n"
+
+
 @pytest.mark.parametrize(("allowed", "code"), [("1", 3), ("2", 0), ("1%", 3), ("50%", 0), ("0.1", 3)])
 def test_too_many_unreadable_is_exit_code_3_with_the_work_done(shop, tmp_path, allowed, code):
     pool = tmp_path / "pool"
@@ -227,8 +238,9 @@ def test_too_many_unreadable_is_exit_code_3_with_the_work_done(shop, tmp_path, a
 
 
 def test_a_bad_allowance_is_a_usage_error(shop):
-    code, _, err = call("detect", "real", "--key", "my.key", "--max-unreadable", "many", folder=shop)
-    assert (code, "neither a count" in err) == (2, True)
+    for bad in ("many", "-1", "1.5", "150%", "nan"):
+        code, _, err = call("detect", "real", "--key", "my.key", "--max-unreadable", bad, folder=shop)
+        assert (code, "neither a count" in err) == (2, True), bad
 
 
 def test_doctor_tags_a_picture_and_finds_it():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hygiene.detectors.base import Detection, Unreadable
-from hygiene.filtering import Counts, count, kind, outcome, split, strongest
+from hygiene.filtering import count, kind, outcome, split, strongest
 
 EVIDENCE = st.one_of(
     st.builds(Detection, st.text(), st.sampled_from("ab"), st.floats(-400, 0), st.floats(0, 400)),
@@ -23,13 +23,6 @@ def test_nothing_is_lost_and_the_order_stays(stream, limit):
     assert counts.seen == len(stream)
     assert counts.total_unreadable == sum(isinstance(item, Unreadable) for item in stream)
     assert counts.total_excluded == sum(isinstance(item, Detection) and item.log10_p <= limit for item in stream)
-
-
-@given(st.lists(EVIDENCE), st.lists(EVIDENCE), st.floats(-400, 0))
-def test_counts_of_shards_add(first, second, limit):
-    whole = count(split(first + second, limit))
-    assert count(split(first, limit)) + count(split(second, limit)) == whole
-    assert whole + Counts() == whole
 
 
 def test_the_threshold_itself_excludes():

@@ -4,7 +4,7 @@ import stat
 import numpy as np
 import pytest
 
-from hygiene.errors import KeyFileError
+from hygiene.errors import ConfigurationError, KeyFileError
 from hygiene.keys import Key, load_key, new_key, write_key
 
 
@@ -58,6 +58,8 @@ def test_subkeys_and_streams_differ_by_name_and_repeat():
     key = new_key()
     assert key.subkey("a") == key.subkey("a")
     assert len({key, key.subkey("a"), key.subkey("b"), new_key()}) == 4
+    with pytest.raises(ConfigurationError, match="name is empty"):
+        key.subkey("")
     draws = [key.random(purpose).standard_normal(4000) for purpose in ("a", "a", "b")]
     np.testing.assert_array_equal(draws[0], draws[1])
     assert abs(np.corrcoef(draws[0], draws[2])[0, 1]) < 5 / np.sqrt(4000)
