@@ -19,6 +19,7 @@ from evaluator.loop import Generation, State, loop_key, run_loop
 from evaluator.reading import refused
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
+from hygiene.ledger import OWN, locked
 
 CONFIG, FLOORS, ROWS, STATE, SAMPLES = "config.json", "floors.json", "generations.jsonl", "state.npz", "samples"
 
@@ -40,12 +41,19 @@ class RunRecord:
 def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
     """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
 
-    Refuses a folder that holds generations of another configuration, or something else. Any kill leaves a folder
-    that goes on, and the finished generations.jsonl is the same, byte for byte, as without a stop. What is damaged
-    there is computed again.
+    Refuses a folder that holds generations of another configuration, or something else, or that another process is
+    writing to. Any kill leaves a folder that goes on, and the finished generations.jsonl is the same, byte for byte,
+    as without a stop. What is damaged there is computed again.
     """
     check_choices(config)
-    _claim(config, folder)
+    key = loop_key(config)
+    _open(folder)
+    with locked(folder, {}):
+        _claim(folder, config, None if key is None else key.digest)
+        yield from _continued(config, folder, setup)
+
+
+def _continued(config: LoopConfig, folder: Path, setup: Setup | None) -> Iterator[Generation]:
     state = _read_state(folder / STATE)
     rows = _committed_rows(folder, state)
     _replace(folder / ROWS, "".join(rows).encode())
@@ -68,27 +76,28 @@ def read_run(folder: Path) -> RunRecord:
     return RunRecord(config, key_digest, _floors(folder), generations)
 
 
-def _claim(config: LoopConfig, folder: Path) -> None:
-    """Write config.json into a new or empty folder, or one without a single generation; refuse one that holds
-    anything but this configuration's run."""
-    key = loop_key(config)
-    digest = None if key is None else key.digest
+def _open(folder: Path) -> None:
+    """Make the folder; refuse one that holds something else than a run."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        found = [path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")]
+        found = {path.name for path in folder.iterdir() if not path.name.startswith(".tmp-")} - {OWN}
     except OSError as error:
         raise ConfigurationError(f"cannot use {folder} as a run folder: {error.strerror}") from None
     if found and CONFIG not in found:
         raise ConfigurationError(f"{folder} is not empty and no run folder: choose a new one with --out")
-    if found:
+
+
+def _claim(folder: Path, config: LoopConfig, digest: str | None) -> None:
+    """Write config.json where there is none, or not a single generation yet; refuse another configuration's run."""
+    if (folder / CONFIG).exists():
         differences = _differences(config, digest, *_stored_config(folder))
-        if differences and _complete_lines(folder):
+        if not differences:
+            return
+        if _complete_lines(folder):
             raise ConfigurationError(
                 f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
                 "or the configuration it was made with"
             )
-        if not differences:
-            return
     _replace(folder / CONFIG, _json({"config": config.to_dict(), "key_digest": digest}))
 
 

@@ -173,6 +173,15 @@ def test_a_damaged_file_is_refused_by_readers_and_made_again_by_runs(whole, tmp_
     assert (tmp_path / "run" / "samples/00002.npy").read_bytes() == (whole / "samples/00002.npy").read_bytes()
 
 
+def test_two_runs_do_not_write_to_one_folder(tmp_path):
+    first = run_in_folder(CONFIG, tmp_path / "run")
+    next(first)
+    with pytest.raises(ConfigurationError, match="another run is writing to"):
+        finish(tmp_path / "run")
+    assert [step.generation for step in first] == [2, 3, 4, 5, 6]
+    finish(tmp_path / "run")
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigurationError, match="is not empty and no run folder"):
