@@ -6,9 +6,6 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from evaluator import theory
-from evaluator.arms import run_arms
-from evaluator.collapse import collapse_generation, collapse_threshold, paired_delay
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
 from evaluator.loop import Generation, run_loop
 from evaluator.setup import floors, prepare
@@ -25,7 +22,6 @@ FRESH = {**GAUSSIAN, "loop": "fresh_data", "n_ini": 60, "n_r": 30, "n_s": 30, "g
 TIDE = {**GAUSSIAN, "loop": "rising_tide", "n_ini": 200, "n_s": 200, "generations": 6}
 AUGMENTED = {**FRESH, "loop": "synthetic_augmentation"}
 MARKED = Tagging("blind", strength=3.0)
-MARKED_HALF = {**FRESH, "n_ini": 400, "n_r": 400, "n_s": 400, "n_reference": 20_000, "generations": 16}
 
 EVERY_KIND = {
     "fully synthetic": LoopConfig(**{**FRESH, "loop": "fully_synthetic", "n_r": 0}),
@@ -188,93 +184,3 @@ def test_the_floor_is_real_data_against_the_reference():
     distance = floors(config, prepare(config))["frechet_distance"]
     # two samples of n and m of N(0, I_4): about d(d+5)/4 · (1/n + 1/m) in mean; never near a unit shift
     assert 0 < distance < 5 * 9 * (1 / 100 + 1 / 200)
-
-
-def fitted_moments(config: LoopConfig, burn: int) -> tuple[float, float]:
-    """Mean over generations and coordinates of σ² (maximum likelihood) and μ² of the training sets."""
-    sets = [step.state.training_set for step in run_loop(config) if step.generation > burn]
-    return float(np.mean([rows.var(axis=0) for rows in sets])), float(
-        np.mean([rows.mean(axis=0) ** 2 for rows in sets])
-    )
-
-
-def check_mean(values: list[float], expected: float) -> None:
-    """Within three standard errors of the Monte-Carlo mean over seeds."""
-    assert np.mean(values) == pytest.approx(expected, abs=3 * np.std(values, ddof=1) / sqrt(len(values)))
-
-
-@pytest.mark.parametrize(("n_r", "n_s", "bias"), [(50, 450, 0.8), (100, 100, 0.9)])
-def test_the_fresh_data_loop_settles_where_its_exact_moments_say(n_r, n_s, bias):
-    fields = {**GAUSSIAN, "loop": "fresh_data", "n_ini": 100, "n_r": n_r, "n_s": n_s, "sampling_bias": bias}
-    base = LoopConfig(**fields, generations=45, n_measure=2)
-    found = [fitted_moments(replace(base, seed=seed), 25) for seed in range(20)]
-    limit = theory.fresh_limit(n_r, n_s, bias)
-    check_mean([variance for variance, _ in found], limit.variance)
-    check_mean([drift for _, drift in found], limit.mean_error)
-
-
-def test_a_filter_moves_the_limit_as_its_rates_say():
-    drop = Filter("simulated", tpr=0.75, fpr=0.2)
-    fields = {**GAUSSIAN, "loop": "fresh_data", "n_ini": 3000, "n_r": 1500, "n_s": 6000, "sampling_bias": 0.8}
-    base = LoopConfig(**fields, generations=14, n_measure=2, filter=drop)
-    found = [fitted_moments(replace(base, seed=seed), 9)[0] for seed in range(8)]
-    left = theory.filtered(7500, 0.8, drop.tpr, drop.fpr)
-    # the number left is random: the limit's curvature times its relative variance is below 1/n of the smaller part
-    slack = 1 / left.n_real
-    expected = theory.fresh_limit(left.n_real, left.n_synthetic, 0.8).variance
-    assert np.mean(found) == pytest.approx(expected, abs=3 * np.std(found, ddof=1) / sqrt(8) + slack)
-
-
-def test_the_growing_pool_keeps_the_variance_that_the_product_says():
-    """One real batch and t−1 synthetic ones of n = 20, all kept, at maximum likelihood."""
-    n, last = 20, 8
-    fields = {**GAUSSIAN, "loop": "synthetic_augmentation", "pool": "all", "n_ini": n, "n_r": n, "n_s": n}
-    found = [
-        fitted_moments(LoopConfig(**fields, seed=seed, generations=last, n_measure=2), last - 1)[0]
-        for seed in range(300)
-    ]
-    check_mean(found, theory.accumulated_variance(n, last))
-
-
-@pytest.mark.parametrize("recall", [0.0, 0.5, 0.9])
-def test_blind_tags_are_amplified_by_the_share_that_leaks(recall):
-    """A Gaussian reproduces its training mean (κ = 1); half of the pool is tagged."""
-    config = LoopConfig(**MARKED_HALF, tagging=MARKED, filter=Filter("simulated", tpr=recall))
-    shared = prepare(config)
-    runs = [list(run_loop(replace(config, seed=seed), shared))[8:] for seed in range(10)]
-    gains = [float(np.mean([step.mark["published_mark"] for step in steps])) for steps in runs]
-    leak = theory.residual_synthetic(0.5, recall, 0.0)
-    expected = np.mean([1 + theory.raw_mark(1.0, leak, t) for t in range(9, 17)])
-    reference_error = 3 / sqrt(20_000) / MARKED.alpha  # the reference mean is common to all seeds
-    assert np.mean(gains) == pytest.approx(expected, abs=3 * np.std(gains, ddof=1) / sqrt(10) + reference_error)
-    assert expected == pytest.approx(theory.blind_gain(leak), rel=0.01)
-
-
-def test_informed_tags_are_not_amplified_and_the_model_still_carries_them():
-    steps = rows_of(LoopConfig(**MARKED_HALF, tagging=Tagging("informed")))[8:]
-    assert np.mean([step.mark["published_mark"] for step in steps]) == pytest.approx(1, abs=0.1)
-    # half of the training set is at α, half at 0
-    assert np.mean([step.mark["raw_mark"] for step in steps]) == pytest.approx(0.5, abs=0.1)
-    assert np.mean([step.mark["raw_z"] for step in steps]) > 10
-
-
-def test_a_filter_delays_the_collapse_by_the_halvings_of_what_leaks():
-    """log2((1−f)/(1−r)) generations, within three standard errors of the paired mean over seeds."""
-    arms, seeds = ((0.0, 0.0), (0.75, 0.0), (0.9, 0.2)), 12
-    sizes = {"n_ini": 300, "n_s": 300, "n_reference": 600, "n_measure": 900}
-    base = LoopConfig(loop="rising_tide", generations=12, metrics={"manifold": {}}, **sizes)
-    configs = [
-        replace(base, seed=seed, filter=Filter("simulated", tpr=r, fpr=f)) for r, f in arms for seed in range(seeds)
-    ]
-    found = dict(run_arms(configs))
-    series = [[step.metrics["manifold_recall"] for step in found[i]] for i in range(len(configs))]
-    groups = [series[a * seeds : (a + 1) * seeds] for a in range(len(arms))]
-    threshold = collapse_threshold(groups[0], 0.8)
-    times = [[collapse_generation(run, threshold) for run in group] for group in groups]
-    for (r, f), group in zip(arms[1:], times[1:], strict=True):
-        delay = paired_delay(group, times[0])
-        differences = [arm.generation - plain.generation for arm, plain in zip(group, times[0], strict=True)]
-        error = np.std(differences, ddof=1) / sqrt(seeds)
-        assert delay.censored_share == 0
-        assert error < 0.35  # else the check below could not fail
-        assert delay.delay == pytest.approx(theory.delay(r, f), abs=3 * error)
