@@ -15,6 +15,7 @@ from hygiene.errors import ConfigurationError, HygieneError
 if TYPE_CHECKING:
     from hygiene.detectors.base import Detector
     from hygiene.keys import Key
+    from hygiene.policies import Calibration
     from hygiene.scoring import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -113,17 +114,15 @@ def load_subkey(key_file: Path, generator: str | None) -> "Key":
     return key if generator is None else key.subkey(generator)
 
 
-def load_calibration(path: Path) -> Any:
+def load_calibration(path: Path) -> "Calibration":
     from hygiene.policies import Calibration
 
     try:
-        return Calibration.from_json(path.read_text("utf-8"))
+        return Calibration.from_json(path.read_text("utf-8", errors="replace"))
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigurationError(f"no calibration file {path}: make one with `hygiene calibrate`") from None
-    except (UnicodeDecodeError, ConfigurationError) as error:
-        raise ConfigurationError(
-            f"{path} is {error}" if isinstance(error, HygieneError) else f"{path}: not text"
-        ) from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path} is {error}") from None
 
 
 @contextlib.contextmanager

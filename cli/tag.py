@@ -32,7 +32,7 @@ def tag(
     max_unreadable: "int | float | None",
     form: str,
 ) -> None:
-    """Write the pictures of IN, marked with the key, to the same relative paths under OUT.
+    """Write the pictures of IN, a folder or one picture, marked with the key, to the same paths under the folder OUT.
 
     PNG, JPEG and WebP, told by content, keep their format, metadata, transparency and sidecars (.json, .txt of the
     same stem). PNG and lossless WebP are written losslessly, JPEG and WebP at quality 95. Every written picture is

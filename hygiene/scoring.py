@@ -91,7 +91,9 @@ def detectors_of(detectors: Detectors) -> tuple[Detector, ...]:
     )
     names = [detector.name for detector in made]
     if not made or len(set(names)) < len(names):
-        raise ConfigurationError(f"expected one or more different detectors, got {', '.join(names) or 'none'}")
+        raise ConfigurationError(
+            f"expected one or more detectors (keys, generators), each once, got {', '.join(names) or 'none'}"
+        )
     return made
 
 

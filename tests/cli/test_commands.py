@@ -194,6 +194,7 @@ def test_calibrate_overwrites_calibrations_only(shop, tmp_path):
         (["--recall", ".9", "--recall", "0.9", "--calibration", "c"], "same level twice"),
         (["--recall", "0.9", "--calibration", "nowhere.json"], "no calibration file nowhere.json"),
         (["--recall", "0.9", "--calibration", "my.key"], "not a calibration"),
+        (["--recall", "0.9", "--calibration", "tagged/000.png"], "tagged/000.png is not a calibration"),
     ],
 )
 def test_conflicting_policies_are_refused(shop, tmp_path, options, line):
@@ -237,10 +238,12 @@ def test_too_many_unreadable_is_exit_code_3_with_the_work_done(shop, tmp_path, a
         assert "unreadable: 2 of 6 pictures, --max-unreadable allows" in call("detect", pool, *common)[2]
 
 
-def test_a_bad_allowance_is_a_usage_error(shop):
+def test_bad_numbers_are_usage_errors(shop):
     for bad in ("many", "-1", "1.5", "150%", "nan"):
         code, _, err = call("detect", "real", "--key", "my.key", "--max-unreadable", bad, folder=shop)
         assert (code, "neither a count" in err) == (2, True), bad
+    code, _, err = call("filter", "pool", "out", "--key", "my.key", "--recall", "90%", folder=shop)
+    assert (code, "'90%' is not a valid number" in err) == (2, True)
 
 
 def test_doctor_tags_a_picture_and_finds_it():

@@ -416,7 +416,7 @@ def test_several_keys_and_the_price_of_looking_for_them(world):
     for row in score_dataset(world / "tagged", both):
         assert row.detector == f"spread:{KEY.digest}"
         assert row.log10_p == pytest.approx(alone[row.id].log10_p + math.log10(2))
-    with pytest.raises(ConfigurationError, match="different detectors"):
+    with pytest.raises(ConfigurationError, match="each once"):
         list(score_dataset(world / "tagged", [KEY, KEY]))
 
 
