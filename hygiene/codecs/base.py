@@ -20,16 +20,19 @@ class Scores:
     statistic  float64 [B], larger = more likely marked
     log10_p    float64 [B], log10 of the probability, over the random key, that an unmarked picture scores as
                high; every search that the codec made is paid for
+    found      for codecs that search: which search gave each picture's evidence, and the geometry that it found
     """
 
     statistic: NDArray[np.float64]
     log10_p: NDArray[np.float64]
+    found: tuple[str, ...] = ()
 
 
 class Codec(Protocol):
     """A way to mark pictures and to read the mark back."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def embed(self, batch: Batch, key: Key) -> Batch:
         """Marked copies: same shape, dtype and library as `batch`, which stays untouched.

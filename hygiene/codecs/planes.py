@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace, device, is_torch_array
 from numpy.typing import NDArray
 
 from hygiene.codecs.layouts import LAYOUTS, Layout
@@ -35,6 +35,12 @@ def to_like(values: NDArray[Any], like: Array) -> Array:
     """A NumPy array as an array of `like`'s library, on its device."""
     xp = array_namespace(like)
     return xp.asarray(values, device=device(like))
+
+
+def to_numpy(array: Array) -> NDArray[np.float64]:
+    """Any library's array as float64 on the CPU."""
+    host = array.detach().cpu().numpy() if is_torch_array(array) else array
+    return np.asarray(host, dtype=np.float64)
 
 
 def luma(pixels: Array) -> Array:

@@ -9,11 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_torch_array
+from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from hygiene import statistics
-from hygiene.codecs import planes
+from hygiene.codecs import geometry, planes, search
 from hygiene.codecs.base import Batch, Scores
 from hygiene.codecs.layouts import SMALLEST_SIDE, Layout, own_layout, searched_layouts
 from hygiene.errors import ConfigurationError
@@ -33,6 +33,13 @@ REQUIRED_LOG10_P = -9.0
 PRESENT_LOG10_P = -12.0
 """At or under this, the mark counts as there already and nothing is added."""
 
+SEARCHES = {
+    "fast": ("fast",),
+    "deep": ("fast", "deep"),
+    "exhaustive": ("fast", "deep", "exhaustive"),
+    "auto": ("fast", "deep"),
+}
+
 FLAT_CHANGE = 0.75
 """Root-mean-square change, in grey levels, that a flat area shows at most."""
 
@@ -48,12 +55,16 @@ class Spread:
 
     psnr  strength as a peak signal-to-noise ratio in dB, or None for adaptive: the weakest mark between 50 and
           40 dB that reaches log10 p = −60. Pictures with much flat area are marked more weakly than that.
+    search  fast: shifts and proportional scale. deep: also flips, quarter turns, crops, stretches. exhaustive: also
+          rotations, crops with a changed aspect. auto: fast, and deep where fast found nothing.
     """
 
     psnr: float | None = None
-    name = "spread"
+    search: str = "fast"
 
     def __post_init__(self) -> None:
+        if self.search not in SEARCHES:
+            raise ConfigurationError(f"there is no search {self.search!r}: choose one of {', '.join(SEARCHES)}")
         if self.psnr is not None and not 30 <= self.psnr <= 60:
             raise ConfigurationError(f"psnr {self.psnr:g} dB is out of range: expected 30 (strong) to 60 (weak)")
 
@@ -63,8 +74,28 @@ class Spread:
         Each cyclic shift's cosine has an exact p-value over the key (`statistics.cosine_log10_p`); the best of all
         shifts and layouts pays for them by Bonferroni, so the result is valid, and conservative, for any picture.
         """
-        log10_p = _log10_p(planes.luma(_levels(batch)), key)
-        return Scores(-log10_p, log10_p)
+        plane = planes.luma(_levels(batch))
+        fast = _log10_p(plane, key)
+        if self.search == "fast":
+            return Scores(-fast, fast)
+        best = [self._searched(plane[i : i + 1], key, float(fast[i])) for i in range(len(fast))]
+        log10_p = np.array([each for each, _ in best])
+        return Scores(-log10_p, log10_p, tuple(found for _, found in best))
+
+    @property
+    def name(self) -> str:
+        """Says the search as well: scores of different searches are not comparable."""
+        return "spread" if self.search == "fast" else f"spread-{self.search}"
+
+    def _searched(self, plane: Array, key: Key, fast: float) -> tuple[float, str]:
+        """log10 p of the best of the searches, which pays for all that may be made, and where it was found."""
+        searches = SEARCHES[self.search]
+        found = {"fast": (fast, "")}
+        if self.search != "auto" or fast + np.log10(len(searches)) > PRESENT_LOG10_P:
+            found |= {name: _search_log10_p(plane, key, name) for name in searches if name != "fast"}
+        name = min(found, key=lambda each: found[each][0])
+        log10_p, where = found[name]
+        return float(statistics.bonferroni_log10_p(log10_p, len(searches))), f"{name}: {where}" if where else name
 
     def embed(self, batch: Batch, key: Key) -> Batch:
         """Marked copies, same shape, dtype and library; see `Codec.embed` for when a picture comes back unchanged."""
@@ -151,7 +182,25 @@ def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64
     half, _ = planes.spectrum(plane, layout)
     cosines = planes.correlation(planes.phases(half, layout), planes.to_like(layout.pattern(key), half), layout)
     best = array_namespace(cosines).max(cosines, axis=(1, 2))
-    return statistics.cosine_log10_p(_to_numpy(best), layout.dimension)
+    return statistics.cosine_log10_p(planes.to_numpy(best), layout.dimension)
+
+
+def _search_log10_p(plane: Array, key: Key, name: str) -> tuple[float, str]:
+    """log10 p of a deep or exhaustive search of one picture [1, h, w], paid for, and its geometry in words."""
+    height, width = plane.shape[-2:]
+    tries, hypotheses = [], 0
+    own = own_layout(min(height, width))
+    for layout in (each for each in searched_layouts(min(height, width)) if each.short >= own.short):
+        small = planes.canonical(plane, layout)
+        if name == "deep":
+            found = search.deep(small, layout, key, height, width)
+        else:
+            found = search.exhaustive(small, layout, key)
+        hypotheses += found.hypotheses * layout.searches
+        log10_p = float(statistics.cosine_log10_p(found.cosine, layout.dimension))
+        tries.append((log10_p, geometry.describe(found.matrix)))
+    best, where = min(tries)
+    return float(statistics.bonferroni_log10_p(best, hypotheses)), where
 
 
 def _unit_delta(plane: Array, key: Key) -> tuple[Array, NDArray[np.float64]]:
@@ -167,7 +216,7 @@ def _unit_delta(plane: Array, key: Key) -> tuple[Array, NDArray[np.float64]]:
     mask = planes.enlarge(deviation**MASK_POWER + 1.0, plane.shape[1], plane.shape[2], scale)
     delta = mask * pattern
     size, plain = (xp.sqrt(xp.mean(each * each, axis=(1, 2), keepdims=True) + 1e-20) for each in (delta, pattern))
-    return delta / size, FLAT_CHANGE * _to_numpy(size / plain)[:, 0, 0]
+    return delta / size, FLAT_CHANGE * planes.to_numpy(size / plain)[:, 0, 0]
 
 
 def _informed(half: Array, key: Key, layout: Layout) -> Array:
@@ -192,7 +241,7 @@ def _informed(half: Array, key: Key, layout: Layout) -> Array:
 def _favoured(half: Array, key: Key, layout: Layout) -> Array:
     """The key's pattern at the cyclic shift that correlates best with each host already, as a half spectrum."""
     pattern = planes.to_like(layout.pattern(key), half)
-    cosines = _to_numpy(planes.correlation(planes.phases(half, layout), pattern, layout))
+    cosines = planes.to_numpy(planes.correlation(planes.phases(half, layout), pattern, layout))
     best = cosines.reshape(len(cosines), -1).argmax(axis=1)
     down, right = np.divmod(best, layout.tile)
     rows = np.fft.fftfreq(layout.tile, 1 / layout.tile)[None, :, None]
@@ -217,8 +266,3 @@ def _waves(native: int, scale: float, tile: int) -> NDArray[np.complex64]:
     """[native, tile]: the tile's waves at the canonical position of each native pixel."""
     position = (np.arange(native)[:, None] + 0.5) * scale - 0.5
     return np.asarray(np.exp(2j * np.pi * position * np.fft.fftfreq(tile)[None, :]), dtype=np.complex64)
-
-
-def _to_numpy(array: Array) -> NDArray[np.float64]:
-    host = array.detach().cpu().numpy() if is_torch_array(array) else array
-    return np.asarray(host, dtype=np.float64)

@@ -1,0 +1,125 @@
+"""Where the pattern may lie after a picture was flipped, turned, cropped, stretched or rotated.
+
+A hypothesis is a matrix A, frequencies as (row, column): what the tile's frequency k/tile became in the canonical
+plane is A·k/tile. The identity is the untouched picture. Grids are fine enough that between two neighbours the
+pattern's highest wave slips by less than a tenth of a turn at the border of a square picture.
+"""
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrices = NDArray[np.float64]
+
+STEP = 0.004
+"""Between neighbouring scales, as a logarithm; the same for angles, in radians, would be finer than needed."""
+
+LARGEST_CROP = 2.05
+"""A crop to a quarter of the area doubles the pattern's period; a little more for rounding."""
+
+LARGEST_STRETCH = 1.27
+"""Aspect ratios changed by up to a quarter, and rounding."""
+
+MIRROR = np.diag([1.0, -1.0])
+TURNS = tuple(
+    np.array(each, dtype=np.float64)
+    for each in ([[1, 0], [0, 1]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]], [[0, -1], [1, 0]])
+)
+
+
+def scales(low: float, high: float, step: float) -> NDArray[np.float64]:
+    """low … high in equal steps of their logarithm, 1 among them."""
+    first, last = math.floor(math.log(low) / step), math.ceil(math.log(high) / step)
+    return np.asarray(np.exp(step * np.arange(first, last + 1)))
+
+
+def mirrored(matrices: Matrices) -> Matrices:
+    """The hypotheses and their mirror images."""
+    return np.concatenate([matrices, matrices @ MIRROR])
+
+
+@lru_cache(maxsize=64)
+def deep(height: int, width: int) -> Matrices:
+    """[M, 2, 2]: flips, quarter turns, crops that keep the aspect (with and without resizing back), stretches.
+
+    height, width  of the picture as it is: they tell which side was the short one before a stretch
+    """
+    crops = np.stack([np.eye(2) / scale for scale in scales(0.985, LARGEST_CROP, STEP)])
+    return mirrored(np.concatenate([crops, stretches(height, width), np.stack(TURNS[1:])]))
+
+
+def stretches(height: int, width: int) -> Matrices:
+    """Pictures whose width was multiplied by a against their height, for all a that are searched.
+
+    The canonical scale follows the short side, which may have been the other one before: then the picture's present
+    aspect says what that did. Periods are multiplied by (row, column) = (h/s, a·h/s) if the picture was landscape,
+    (w/(a·s), w/s) if portrait, with h, w as they are and s the shorter.
+    """
+    short = min(height, width)
+    found = []
+    for a in scales(1 / LARGEST_STRETCH, LARGEST_STRETCH, STEP):
+        if width >= 0.99 * a * height:
+            found.append((height / short, a * height / short))
+        if width <= 1.01 * a * height:
+            found.append((width / (a * short), width / short))
+    return np.stack([np.diag([1 / row, 1 / column]) for row, column in found])
+
+
+COARSE = 0.012
+ANGLE = math.radians(0.6)
+LARGEST_ANGLE = math.radians(15.6)
+
+
+@lru_cache(maxsize=1)
+def coarse() -> Matrices:
+    """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around`.
+
+    Rotations up to 15° with the scale of the crop that goes with them; crops with a changed aspect; crops of pictures
+    that were turned as well. All with their mirror images.
+    """
+    angles = np.arange(-LARGEST_ANGLE, LARGEST_ANGLE + 1e-9, ANGLE)
+    rotated = [_rotation(angle) / scale for angle in angles for scale in scales(0.8, 1.6, COARSE)]
+    cropped = scales(1.0, 1.6, COARSE)
+    stretched = [
+        np.diag([1 / row, 1 / column])
+        for row in cropped
+        for column in cropped
+        if 1 / LARGEST_STRETCH <= row / column <= LARGEST_STRETCH
+    ]
+    turned = [turn / scale for turn in TURNS[1:] for scale in scales(1.0, 1.6, COARSE)]
+    return mirrored(np.stack([*rotated, *stretched, *turned]))
+
+
+@lru_cache(maxsize=1)
+def around() -> Matrices:
+    """[M, 2, 2]: small changes of scale, aspect and angle that fill a cell of the coarse grid."""
+    thirds = np.array([-1 / 3, 0, 1 / 3])
+    return np.stack(
+        [
+            np.diag(np.exp([rows * COARSE, columns * COARSE])) @ _rotation(turn * ANGLE)
+            for rows in thirds
+            for columns in thirds
+            for turn in thirds
+        ]
+    )
+
+
+def _rotation(angle: float) -> NDArray[np.float64]:
+    c, s = math.cos(angle), math.sin(angle)
+    return np.array([[c, -s], [s, c]])
+
+
+def describe(matrix: NDArray[np.float64]) -> str:
+    """A hypothesis in words, such as "mirrored, turned by 90.0°, scaled 1.15 × 1.15"; empty for the identity."""
+    flip = np.linalg.det(matrix) < 0
+    upright = matrix @ MIRROR if flip else matrix
+    angle = math.degrees(math.atan2(upright[1, 0] - upright[0, 1], upright[0, 0] + upright[1, 1]))
+    periods = 1 / np.linalg.norm(upright, axis=1)
+    words = ["mirrored"] if flip else []
+    if abs(angle) >= 0.1:
+        words.append(f"turned by {angle:.1f}°")
+    if np.abs(periods - 1).max() >= STEP:
+        words.append(f"scaled {periods[1]:.2f} × {periods[0]:.2f}")
+    return ", ".join(words)

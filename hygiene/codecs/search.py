@@ -1,0 +1,143 @@
+"""The deep and the exhaustive search: the keyed correlation under many geometries, each tried at every shift.
+
+The whitened plane is transformed once, with zeros around it; a hypothesis (`geometry`) reads the pattern's bins
+between the samples of that transform, so that no picture is resampled per hypothesis.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device, is_torch_array
+from numpy.typing import NDArray
+from scipy.fft import next_fast_len
+
+from hygiene.codecs import geometry, planes
+from hygiene.codecs.layouts import Layout
+from hygiene.keys import Key
+
+Array = Any
+
+PADDING = 2.0
+"""The transform is this much finer than the picture, so that straight lines between its samples will do."""
+
+COARSE_RADIUS = 14.0
+"""Cycles per tile under which the first pass of the exhaustive search looks: low waves forgive a wide grid."""
+
+REFINED = 24
+"""Candidates of the first pass that are looked at closely."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best hypothesis: its cosine with the key's pattern, its geometry, and how many were tried at every shift."""
+
+    cosine: float
+    matrix: NDArray[np.float64]
+    hypotheses: int
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins that are correlated, [n] each, on a grid of `side` shifts per direction.
+
+    rows, columns  frequencies in cycles per tile, −side/2 ≤ row < side/2, 0 ≤ column < side/2
+    weights        complex conjugate of the pattern, so that phases·weights sum to a cosine
+    place          [side · (side/2 + 1)]: which bin belongs at each place of the half spectrum; n = none
+    """
+
+    rows: NDArray[np.float32]
+    columns: NDArray[np.float32]
+    weights: NDArray[np.complex64]
+    place: NDArray[np.int64]
+    side: int
+
+
+@lru_cache(maxsize=64)
+def _bins(layout: Layout, key: Key, radius: float, side: int) -> Bins:
+    rows, columns = np.nonzero(layout.bins)
+    rows = np.where(rows >= layout.tile // 2, rows - layout.tile, rows)
+    used = np.hypot(rows, columns) < radius
+    rows, columns = rows[used], columns[used]
+    pattern = layout.pattern(key)[layout.bins][used].astype(np.complex128)
+    doubled = np.where(columns == 0, 2.0, 1.0)
+    weights = np.conj(pattern) / np.linalg.norm(pattern) / np.sqrt(len(pattern)) * doubled
+    place = np.full((side, side // 2 + 1), len(pattern))
+    place[rows % side, columns] = np.arange(len(pattern))
+    return Bins(rows.astype(np.float32), columns.astype(np.float32), weights.astype(np.complex64), place.ravel(), side)
+
+
+def deep(plane: Array, layout: Layout, key: Key, height: int, width: int) -> Found:
+    """Flips, quarter turns, crops and stretches of one canonical plane [1, h, w] of a picture of that size."""
+    matrices = geometry.deep(height, width)
+    cosines = _cosines(_transform(plane, layout), matrices, _bins(layout, key, np.inf, layout.tile), layout)
+    best = int(cosines.argmax())
+    return Found(float(cosines[best]), matrices[best], len(matrices))
+
+
+def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
+    """Rotations, crops with a changed aspect or turned: a wide grid on the low waves, its best cells closely.
+
+    All cells of the fine grid count as tried, for any of them could have been chosen.
+    """
+    spectrum, grid, cell = _transform(plane, layout), geometry.coarse(), geometry.around()
+    rough = _cosines(spectrum, grid, _bins(layout, key, COARSE_RADIUS, layout.tile // 2), layout)
+    chosen = grid[np.argsort(-rough)[:REFINED]]
+    matrices = (cell[None] @ chosen[:, None]).reshape(-1, 2, 2)
+    cosines = _cosines(spectrum, matrices, _bins(layout, key, np.inf, layout.tile), layout)
+    best = int(cosines.argmax())
+    return Found(float(cosines[best]), matrices[best], len(grid) * len(cell))
+
+
+def _transform(plane: Array, layout: Layout) -> Array:
+    """Half spectrum [H, W/2 + 1] of the whitened plane, its centre at the origin, zeros around."""
+    xp = array_namespace(plane)
+    whitened, _ = planes.whiten(plane)
+    _, height, width = whitened.shape
+    high, wide = (next_fast_len(int(PADDING * side), real=True) for side in (height, width))
+    wide += wide % 2
+    place = xp.zeros((high, wide), dtype=whitened.dtype, device=device(plane))
+    place[:height, :width] = whitened[0]
+    return xp.fft.rfftn(xp.roll(place, (-(height // 2), -(width // 2)), axis=(0, 1)))
+
+
+def _cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> NDArray[np.float64]:
+    """The best cosine over all shifts, per hypothesis [M]."""
+    xp = array_namespace(spectrum)
+    chunk = 512 if is_torch_array(spectrum) else 32  # on a CPU the chunk should stay in its cache
+    waves = np.stack([bins.rows, bins.columns]) / np.float32(layout.tile)
+    best = []
+    for start in range(0, len(matrices), chunk):
+        values = _read(spectrum, matrices[start : start + chunk].astype(np.float32) @ waves)
+        product = values / (xp.abs(values) + 1e-6) * planes.to_like(bins.weights, values)
+        empty = xp.zeros((product.shape[0], 1), dtype=product.dtype, device=device(product))
+        grid = xp.take(xp.concat([product, empty], axis=1), planes.to_like(bins.place, values), axis=1)
+        shape = (product.shape[0], bins.side, bins.side // 2 + 1)
+        shifts = xp.fft.irfftn(xp.reshape(grid, shape), s=(bins.side, bins.side), axes=(1, 2))
+        best.append(planes.to_numpy(xp.max(shifts, axis=(1, 2))) * (bins.side**2 / 2))
+    return np.concatenate(best)
+
+
+def _read(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
+    """Values [M, n] at `frequencies` [M, 2, n] (cycles per pixel, row and column), linear between the samples."""
+    xp = array_namespace(spectrum)
+    high, columns = spectrum.shape
+    opposite = frequencies[:, 1] < 0  # a real plane's other half is the conjugate at the opposite frequency
+    row, column = (np.where(opposite, -frequencies[:, axis], frequencies[:, axis]) for axis in (0, 1))
+    row, column = row * high, column * (2 * (columns - 1))
+    up, left = np.floor(row), np.floor(column)
+    down_weight, right_weight = (row - up).astype(np.float32), (column - left).astype(np.float32)
+    first = (up.astype(np.int64) % high) * columns + left.astype(np.int64)
+    second = ((up.astype(np.int64) + 1) % high) * columns + left.astype(np.int64)
+    flat = xp.reshape(spectrum, (-1,))
+
+    def pair(index: NDArray[np.int64]) -> Array:
+        here, beside = (
+            xp.reshape(xp.take(flat, planes.to_like(i.ravel(), flat)), index.shape) for i in (index, index + 1)
+        )
+        return here + planes.to_like(right_weight, flat) * (beside - here)
+
+    top, bottom = pair(first), pair(second)
+    values = top + planes.to_like(down_weight, flat) * (bottom - top)
+    return xp.where(planes.to_like(opposite, flat), xp.conj(values), values)
