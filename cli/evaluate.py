@@ -15,7 +15,7 @@ EXAMPLE = """\
 # A rising tide: the real share of the pool halves at every generation, and a filter holds synthetic data back.
 loop = "rising_tide"      # fully_synthetic, synthetic_augmentation, fresh_data, rising_tide
 n_ini = 900               # real samples that generation 1 learns from
-n_s = 900                 # in a rising tide: samples that every later generation accepts from the pool
+n_s = 900                 # in a rising tide: samples that every later generation keeps from the pool
 generations = 12
 seed = 0
 sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality

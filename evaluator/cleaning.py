@@ -138,19 +138,19 @@ def filtered(
     return joined(real[~real_out], tagged[~tagged_out]), counts
 
 
-def scraped_counts(accepted: TrainingSet, odds: float, drop: RandomDrop, rng: np.random.Generator) -> FilterCounts:
-    """How much a simulated filter had to see, and excluded, until the accepted set was full.
+def scraped_counts(kept: TrainingSet, odds: float, drop: RandomDrop, rng: np.random.Generator) -> FilterCounts:
+    """How much a simulated filter had to see, and excluded, until the kept set was full.
 
     Nobody needs to draw what is thrown away: of candidates that pass with probability a, the number rejected
     before the N-th passes is negative binomial (N, a), and a rejected one is tagged with a fixed probability.
     Raises InfeasibleError where they are too many to count.
     """
-    real_share, size = odds / (1 + odds), len(accepted.rows)
+    real_share, size = odds / (1 + odds), len(kept.rows)
     tagged_rejected, real_rejected = (1 - real_share) * drop.tpr, real_share * drop.fpr
     rejected = tagged_rejected + real_rejected
     passes = real_share * (1 - drop.fpr) + (1 - real_share) * (1 - drop.tpr)  # not 1 − rejected: it may be tiny
     if rejected == 0:
-        return FilterCounts(accepted.n_synthetic, 0, accepted.n_real, 0)
+        return FilterCounts(kept.n_synthetic, 0, kept.n_real, 0)
     if size > passes * COUNTABLE:
         raise InfeasibleError(
             f"the filter passes {passes:.1g} of the pool, hardly anything else is left in it: ask for fewer "
@@ -158,16 +158,16 @@ def scraped_counts(accepted: TrainingSet, odds: float, drop: RandomDrop, rng: np
         )
     excluded = int(rng.negative_binomial(size, passes))
     tagged = int(rng.binomial(excluded, tagged_rejected / rejected))
-    return FilterCounts(accepted.n_synthetic + tagged, tagged, accepted.n_real + excluded - tagged, excluded - tagged)
+    return FilterCounts(kept.n_synthetic + tagged, tagged, kept.n_real + excluded - tagged, excluded - tagged)
 
 
 def scraped(
     draw_real: Draw, draw_tagged: Draw, odds: float, gate: Gate, size: int, max_scrape: int,
     origins: np.random.Generator,
 ) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
-    """Candidates from a pool with real : synthetic `odds`, judged `size` at a time until `size` are accepted.
+    """Candidates from a pool with real : synthetic `odds`, judged `size` at a time until `size` are kept.
 
-    What the last round accepts beyond that is counted as seen and not used. Raises InfeasibleError after
+    What the last round keeps beyond that is counted as seen and not used. Raises InfeasibleError after
     `max_scrape`·`size` candidates.
     """
     real_rows, tagged_rows, counts, missing = [], [], FilterCounts(), size
@@ -183,6 +183,6 @@ def scraped(
         if missing == 0:
             return joined(np.concatenate(real_rows), np.concatenate(tagged_rows)), counts
     raise InfeasibleError(
-        f"the filter accepted {size - missing} of {size} samples in {max_scrape * size} candidates: hardly "
+        f"the filter kept {size - missing} of {size} samples in {max_scrape * size} candidates: hardly "
         "anything else is left in the pool; ask for fewer generations, a lower recall or a larger max_scrape"
     )

@@ -32,7 +32,7 @@ def collapse_generation(series: ArrayLike, threshold: float) -> Collapse:
     under = values < threshold
     for i in np.flatnonzero(under):
         if (i == 0 or not under[i - 1]) and under[i:].mean() >= STAYS:
-            return Collapse(1.0 + (i and _crossing(values[i - 1], values[i], threshold) + i - 1), False)
+            return Collapse(i + _crossing(values[i - 1], values[i], threshold) if i else 1.0, False)
     return Collapse(float(values.size), True)
 
 

@@ -62,7 +62,7 @@ class LoopConfig:
     G_1 learns from `n_ini` real samples; every later model learns from scratch on the loop's training set.
 
     loop            fully_synthetic: synthetic samples only; synthetic_augmentation: one fixed real set with
-                    them; fresh_data: newly drawn real samples with them; rising_tide: `n_s` samples accepted
+                    them; fresh_data: newly drawn real samples with them; rising_tide: `n_s` samples kept
                     from a pool whose real : synthetic odds are `initial_odds`·2^−t for generation t
     pool            previous: what the last generation published; all: what every generation published
     n_ini           real samples of generation 1
@@ -73,10 +73,11 @@ class LoopConfig:
     initial_odds    of the rising tide; 4 when not given
     top_up          fresh_data only: the trainer scrapes on until n_r + n_s samples passed the filter, as it
                     always does in a rising tide
-    max_scrape      candidates per accepted sample before a top-up through a detector gives up
+    max_scrape      candidates per kept sample before a top-up through a detector gives up
     keep_samples    raw samples that each generation carries along, for pictures
     probe_keys      wrong keys that the mark is also looked for with
-    reference       a source of real samples for the metrics; without it `source` is drawn again
+    reference       a source of real samples for the metrics; without it `source` is drawn again, of the digits the
+                    half that nothing learns from
     metrics         metric name -> its settings
     """
 
@@ -113,7 +114,7 @@ class LoopConfig:
 
     @property
     def tops_up(self) -> bool:
-        """Whether the trainer scrapes on until it has `size` accepted samples."""
+        """Whether the trainer scrapes on until it has `size` kept samples."""
         return self.top_up or self.loop == "rising_tide"
 
     @property

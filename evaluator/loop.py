@@ -29,7 +29,7 @@ from evaluator.models.base import Rows
 from evaluator.probes import mark_probes
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
-from evaluator.training_sets import TrainingSet, accepted_odds, initial_set, real_part, topped_up
+from evaluator.training_sets import TrainingSet, initial_set, kept_odds, real_part, topped_up
 from hygiene.codecs.spread_vectors import SpreadVectors
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key, load_key
@@ -41,7 +41,7 @@ class State:
 
     generation    t
     training_set  D^t [n, d]
-    pool          synthetic samples accepted so far [m, d], with pool = all; else empty
+    pool          synthetic samples kept so far [m, d], with pool = all; else empty
     threshold     statistic at which a detector with a recall excludes; None before it is calibrated
     """
 
@@ -204,16 +204,16 @@ class _Run:
         return TrainingSet(rows, training.n_real, len(pool)), counts, pool
 
     def simulated_scrape(self, t: int, model: GenerativeModel, drop: RandomDrop) -> tuple[TrainingSet, FilterCounts]:
-        """N accepted samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
+        """N kept samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
         n, odds = self.config.size, self.config.odds(t)
         real = self.setup.source.draw(n, self.rng(t, "real"))
         tagged = self.output(model, n, self.rng(t - 1, "publish"))
-        passed = accepted_odds(odds, drop.tpr, drop.fpr)
+        passed = kept_odds(odds, drop.tpr, drop.fpr)
         training = topped_up(real, tagged, passed, self.rng(t, "origin"))
         return training, scraped_counts(training, odds, drop, self.rng(t, "filter_tagged"))
 
     def real_scrape(self, t: int, model: GenerativeModel, gate: Gate) -> tuple[TrainingSet, FilterCounts]:
-        """N accepted samples out of candidates that are drawn, tagged and read."""
+        """N kept samples out of candidates that are drawn, tagged and read."""
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
         return scraped(
             lambda n: self.setup.source.draw(n, real_rng),

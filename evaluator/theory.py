@@ -346,7 +346,10 @@ def blind_gain(tagged_share: float, transfer: float = 1.0) -> float:
 
 
 def informed_raw_mark(strength: float, tagged_share: float, transfer: float = 1.0) -> float:
-    """Mark of untagged output, t ≥ 2, when tagging brings every projection to α: κq'α. The published mark stays α."""
+    """Mark of untagged output, t ≥ 2, when tagging brings every projection to α: κq'α. The published mark stays α.
+
+    As long as hardly a row passes α by itself: those are left alone and lift the published mark over α.
+    """
     return transfer * tagged_share * strength
 
 

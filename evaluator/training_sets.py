@@ -43,7 +43,7 @@ def joined(real: Rows, synthetic: Rows) -> TrainingSet:
     return TrainingSet(np.concatenate([real, synthetic]), len(real), len(synthetic))
 
 
-def accepted_odds(odds: float, tpr: float, fpr: float) -> float:
+def kept_odds(odds: float, tpr: float, fpr: float) -> float:
     """real : synthetic odds behind a filter: odds·(1−fpr)/(1−tpr), infinite at tpr = 1.
 
     Where the odds halve at every generation, the filter buys log2((1−fpr)/(1−tpr)) generations.
@@ -52,7 +52,7 @@ def accepted_odds(odds: float, tpr: float, fpr: float) -> float:
 
 
 def topped_up(real: Rows, synthetic: Rows, odds: float, origins: np.random.Generator) -> TrainingSet:
-    """N accepted samples out of a pool with no end, whose accepted share is real with the given odds.
+    """N kept samples out of a pool with no end, whose kept share is real with the given odds.
 
     real, synthetic  [N, d] each; one uniform number says from which of them position i takes its row.
     Arms that share `origins` therefore differ only in positions where their odds decide differently.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 RIDGE = 1e-6  # of the mean variance, on every component: keeps covariances of few rows invertible
@@ -59,7 +60,7 @@ class Mixture:
         scale = max(float(scores.std()), float(np.finfo(np.float64).tiny))
         seed = int(rng.integers(2**31))
         model = GaussianMixture(self.components, reg_covar=RIDGE, max_iter=50, random_state=seed)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), one_thread():  # k-means would spin on every core: 4 times slower, or 50
             # EM stopped early, or fewer distinct rows than components, still leaves a valid mixture
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(scores / scale)

@@ -112,12 +112,12 @@ def test_scraping_fills_the_set_with_the_odds_behind_the_filter():
 
 
 def test_simulated_counts_are_those_of_a_real_scrape():
-    """Per accepted sample, (tagged, real) candidates seen: negative binomial against drawn one by one."""
+    """Per kept sample, (tagged, real) candidates seen: negative binomial against drawn one by one."""
     drop, odds, size, runs = RandomDrop(tpr=0.9, fpr=0.5), 0.5, 100, 200
-    accepted = TrainingSet(np.zeros((size, 1)), 71, 29)
+    kept = TrainingSet(np.zeros((size, 1)), 71, 29)
     rng = np.random.default_rng(8)
-    counted = [scraped_counts(accepted, odds, drop, rng) for _ in range(runs)]
-    # 1/a candidates per accepted one, with a = (1·.5 + 2·.1)/3
+    counted = [scraped_counts(kept, odds, drop, rng) for _ in range(runs)]
+    # 1/a candidates per kept one, with a = (1·.5 + 2·.1)/3
     expected = size / ((0.5 * 1 + 0.1 * 2) / 3)
     seen = np.array([c.tagged_seen + c.real_seen for c in counted])
     assert seen.mean() == pytest.approx(expected, abs=3 * seen.std(ddof=1) / sqrt(runs))

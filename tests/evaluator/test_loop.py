@@ -169,7 +169,7 @@ def test_a_pool_that_runs_dry_is_an_error_with_the_generation():
         filter=Filter("detector", recall=0.5),
         tagging=Tagging("informed", strength=6.0),
     )
-    with pytest.raises(InfeasibleError, match=r"generation \d+: the filter accepted \d+ of 200 samples in 600 candid"):
+    with pytest.raises(InfeasibleError, match=r"generation \d+: the filter kept \d+ of 200 samples in 600 candid"):
         rows_of(config)
 
 

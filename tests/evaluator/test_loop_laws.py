@@ -141,6 +141,18 @@ def test_informed_tags_stay_near_their_strength_and_models_learn_their_share_of_
     assert all(run[-1]["raw_z"] > 10 for run in steps)
 
 
+def test_a_threshold_on_a_weak_mark_turns_the_model_against_the_key():
+    """It keeps what scores low, real or tagged: the next model's own output scores below real data."""
+    config = LoopConfig(
+        **{**GAUSSIAN, "n_measure": 2000, "n_reference": 20_000},
+        loop="fresh_data", n_ini=2000, n_r=2000, n_s=2000, generations=3,
+        tagging=Tagging("blind", strength=0.5), filter=Filter("detector", recall=0.9),
+    )  # fmt: skip
+    last = [steps[-1] for steps in runs(config, 3)]
+    assert all(step.filter.fpr > 0.5 for step in last)
+    assert all(step.mark["raw_z"] < -5 for step in last)
+
+
 def fitted_moments(config: LoopConfig, burn: int) -> tuple[float, float]:
     """Mean over generations and coordinates of σ² (maximum likelihood) and μ² of the training sets."""
     sets = [step.state.training_set for step in run_loop(config) if step.generation > burn]

@@ -8,7 +8,7 @@ import pytest
 from evaluator.config import Choice, LoopConfig
 from evaluator.sources import GaussianSource
 from evaluator.streams import PURPOSES, stream
-from evaluator.training_sets import accepted_odds, initial_set, real_part, topped_up
+from evaluator.training_sets import initial_set, kept_odds, real_part, topped_up
 
 SOURCE = GaussianSource(3)
 
@@ -47,9 +47,9 @@ def test_fresh_data_is_drawn_anew_at_every_generation():
 
 
 def test_accepted_odds_follow_bayes():
-    assert accepted_odds(0.25, 0.9, 0.5) == pytest.approx(0.25 * 0.5 / 0.1)
-    assert accepted_odds(0.25, 0.9, 0.5) == pytest.approx(accepted_odds(0.25, 0.8, 0.0))
-    assert accepted_odds(0.25, 1.0, 0.0) == inf
+    assert kept_odds(0.25, 0.9, 0.5) == pytest.approx(0.25 * 0.5 / 0.1)
+    assert kept_odds(0.25, 0.9, 0.5) == pytest.approx(kept_odds(0.25, 0.8, 0.0))
+    assert kept_odds(0.25, 1.0, 0.0) == inf
 
 
 def test_topped_up_takes_each_position_from_one_side_and_holds_the_odds():
