@@ -14,6 +14,7 @@ from hygiene.errors import ConfigurationError
 @click.argument("out", metavar="OUT.json", type=common.FOLDER)
 @common.key_option
 @common.generators_option
+@common.search_option
 @click.option("--untagged", type=common.FOLDER, help="Pictures without the mark; only `filter --fpr` needs them.")
 @click.option("--processing", default="", metavar="TEXT", help="What TAGGED went through, in words, for the record.")
 @common.workers_option
@@ -25,6 +26,7 @@ def calibrate(
     out: Path,
     key_file: Path,
     generators: tuple[str, ...],
+    search: str,
     untagged: Path | None,
     processing: str,
     workers: int,
@@ -46,7 +48,7 @@ def calibrate(
     from hygiene.ledger import write_text
     from hygiene.pipeline import calibrate as calibrate_dataset
 
-    detectors = common.load_detectors(key_file, generators)
+    detectors = common.load_detectors(key_file, generators, search)
     if out.is_dir() or not out.parent.is_dir():
         raise ConfigurationError(f"cannot write {out}: expected the name of a file in a folder that exists")
     if out.exists():

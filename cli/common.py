@@ -30,6 +30,14 @@ generators_option = click.option(
     metavar="NAME",
     help="Look for the subkey of this generator; may be repeated. The strongest evidence counts and pays for all.",
 )
+search_option = click.option(
+    "--search",
+    type=click.Choice(["fast", "deep", "exhaustive", "auto"]),
+    default="fast",
+    show_default=True,
+    help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 30 times slower. "
+    "exhaustive: also rotated; slower again. auto: deep where fast found nothing.",
+)
 workers_option = click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -95,7 +103,7 @@ def check_unreadable(unreadable: int, seen: int, allowed: "int | float | None") 
         raise TooManyUnreadable(f"unreadable: {unreadable} of {seen} pictures, --max-unreadable allows {limit:g}")
 
 
-def load_detectors(key_file: Path, generators: Sequence[str]) -> "list[Detector]":
+def load_detectors(key_file: Path, generators: Sequence[str], search: str) -> "list[Detector]":
     """The detectors of the key itself, or of its subkeys for the named generators."""
     from hygiene.codecs.spread import Spread
     from hygiene.detectors.keyed import KeyedDetector
@@ -103,8 +111,8 @@ def load_detectors(key_file: Path, generators: Sequence[str]) -> "list[Detector]
 
     key = load_key(key_file)
     if not generators:
-        return [KeyedDetector(Spread(), key)]
-    return [KeyedDetector(Spread(), key.subkey(name), name) for name in generators]
+        return [KeyedDetector(Spread(search=search), key)]
+    return [KeyedDetector(Spread(search=search), key.subkey(name), name) for name in generators]
 
 
 def load_subkey(key_file: Path, generator: str | None) -> "Key":

@@ -25,6 +25,7 @@ class MarkFound(HygieneError):
 @click.argument("source", metavar="IN", type=common.FOLDER)
 @common.key_option
 @common.generators_option
+@common.search_option
 @click.option(
     "--max-p",
     type=click.FloatRange(0, 1, min_open=True),
@@ -48,6 +49,7 @@ def detect(
     source: Path,
     key_file: Path,
     generators: tuple[str, ...],
+    search: str,
     max_p: float,
     fail_on_found: bool,
     workers: int,
@@ -68,8 +70,9 @@ def detect(
     """
     from hygiene.pipeline import score_dataset
 
-    detectors = common.load_detectors(key_file, generators)
+    detectors = common.load_detectors(key_file, generators, search)
     counts: Counter[str] = Counter()
+    searches: Counter[str] = Counter()
     rows: list[tuple[str, str, str]] = []
     # A single picture is not worth the start of worker processes.
     with common.progress(streaming=form == "json") as progress:
@@ -86,6 +89,8 @@ def detect(
                 click.echo(json.dumps(line))
             else:
                 rows.append(_cells(line))
+            if "search" in line:
+                searches[line["search"].partition(":")[0]] += 1
     if form == "table":
         common.print_table(("picture", "log10 p", "found"), rows)
     seen = sum(counts.values())
@@ -93,6 +98,8 @@ def detect(
         f"mark found at p ≤ {max_p:g}: {counts['found']} of {seen}, "
         f"not found: {counts['clean']}, unreadable: {counts['unreadable']}"
     )
+    if searches:
+        common.note("decided by search: " + ", ".join(f"{name} {n}" for name, n in searches.items()))
     if fail_on_found and counts["found"]:
         raise MarkFound(f"the mark was found in {counts['found']} of {seen} (--fail-on-found)")
     common.check_unreadable(counts["unreadable"], seen, max_unreadable)
@@ -111,4 +118,5 @@ def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
     if "unreadable" in line:
         return line["id"], "–", f"unreadable: {line['unreadable']}"
-    return line["id"], f"{line['log10_p']:.1f}", "yes" if line["found"] else "no"
+    how = f" ({line['search']})" if "search" in line else ""
+    return line["id"], f"{line['log10_p']:.1f}", f"yes{how}" if line["found"] else "no"

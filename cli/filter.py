@@ -22,6 +22,7 @@ LOOSE = 0.01
 @click.argument("out", metavar="OUT", type=common.FOLDER)
 @common.key_option
 @common.generators_option
+@common.search_option
 @click.option("--max-p", type=SHARE, help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given]")
 @click.option("--fpr", type=SHARE, help="Exclude at most this share of untagged pictures; takes --calibration.")
 @click.option(
@@ -44,6 +45,7 @@ def filter(
     out: Path,
     key_file: Path,
     generators: tuple[str, ...],
+    search: str,
     max_p: float | None,
     fpr: float | None,
     recalls: tuple[float, ...],
@@ -74,7 +76,7 @@ def filter(
     """
     from hygiene.pipeline import filter_dataset
 
-    detectors = common.load_detectors(key_file, generators)
+    detectors = common.load_detectors(key_file, generators, search)
     policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence)
     with common.progress() as progress:
         report = filter_dataset(

@@ -1,5 +1,6 @@
 """The main job in one go: real digits, a generator, tags, a pool on disk, filters, loops, one report."""
 
+import importlib
 import json
 import platform
 import time
@@ -43,6 +44,8 @@ def run_demo(
     (key, pictures, pool, filtered outputs). Randomness is fixed except for the key, which is new every time.
     """
     chosen, began = scale or DemoScale(), time.perf_counter()
+    for needed in ("jinja2", "matplotlib", "sklearn", "torch"):
+        importlib.import_module(needed)  # what is missing is missed now, not after a minute
     _claim(out)
     filter_rows = run_pool(out / "pictures", chosen.pool, workers, progress)
     studies = _run_studies(chosen.loops, workers, progress)

@@ -20,12 +20,12 @@ class Scores:
     statistic  float64 [B], larger = more likely marked
     log10_p    float64 [B], log10 of the probability, over the random key, that an unmarked picture scores as
                high; every search that the codec made is paid for
-    found      for codecs that search: which search gave each picture's evidence, and the geometry that it found
+    search     of codecs that search: how far each picture was searched, and the geometry where a mark was found
     """
 
     statistic: NDArray[np.float64]
     log10_p: NDArray[np.float64]
-    found: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
 
 
 class Codec(Protocol):

@@ -120,12 +120,16 @@ def _cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout:
 
 
 def _read(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
-    """Values [M, n] at `frequencies` [M, 2, n] (cycles per pixel, row and column), linear between the samples."""
+    """Values [M, n] at `frequencies` [M, 2, n] (cycles per pixel, row and column), linear between the samples.
+
+    Zero where a frequency is beyond Nyquist: no evidence.
+    """
     xp = array_namespace(spectrum)
     high, columns = spectrum.shape
+    there = np.abs(frequencies).max(axis=1) < 0.5  # a stretch may push a wave beyond what the pixels can hold
     opposite = frequencies[:, 1] < 0  # a real plane's other half is the conjugate at the opposite frequency
-    row, column = (np.where(opposite, -frequencies[:, axis], frequencies[:, axis]) for axis in (0, 1))
-    row, column = row * high, column * (2 * (columns - 1))
+    sign = np.where(opposite, -1, 1) * there
+    row, column = frequencies[:, 0] * sign * high, frequencies[:, 1] * sign * (2 * (columns - 1))
     up, left = np.floor(row), np.floor(column)
     down_weight, right_weight = (row - up).astype(np.float32), (column - left).astype(np.float32)
     first = (up.astype(np.int64) % high) * columns + left.astype(np.int64)
@@ -139,5 +143,5 @@ def _read(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
         return here + planes.to_like(right_weight, flat) * (beside - here)
 
     top, bottom = pair(first), pair(second)
-    values = top + planes.to_like(down_weight, flat) * (bottom - top)
+    values = (top + planes.to_like(down_weight, flat) * (bottom - top)) * planes.to_like(there.astype(np.float32), flat)
     return xp.where(planes.to_like(opposite, flat), xp.conj(values), values)

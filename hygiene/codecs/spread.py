@@ -80,7 +80,7 @@ class Spread:
             return Scores(-fast, fast)
         best = [self._searched(plane[i : i + 1], key, float(fast[i])) for i in range(len(fast))]
         log10_p = np.array([each for each, _ in best])
-        return Scores(-log10_p, log10_p, tuple(found for _, found in best))
+        return Scores(-log10_p, log10_p, tuple(how for _, how in best))
 
     @property
     def name(self) -> str:
@@ -88,14 +88,20 @@ class Spread:
         return "spread" if self.search == "fast" else f"spread-{self.search}"
 
     def _searched(self, plane: Array, key: Key, fast: float) -> tuple[float, str]:
-        """log10 p of the best of the searches, which pays for all that may be made, and where it was found."""
+        """log10 p of the best of the searches, which pays for all that may be made, and how it was come by.
+
+        Where nothing was found, the best geometry is chance and is not told.
+        """
         searches = SEARCHES[self.search]
         found = {"fast": (fast, "")}
         if self.search != "auto" or fast + np.log10(len(searches)) > PRESENT_LOG10_P:
             found |= {name: _search_log10_p(plane, key, name) for name in searches if name != "fast"}
         name = min(found, key=lambda each: found[each][0])
-        log10_p, where = found[name]
-        return float(statistics.bonferroni_log10_p(log10_p, len(searches))), f"{name}: {where}" if where else name
+        log10_p = float(statistics.bonferroni_log10_p(found[name][0], len(searches)))
+        if log10_p > REQUIRED_LOG10_P:
+            return log10_p, list(found)[-1]
+        where = found[name][1]
+        return log10_p, f"{name}: {where}" if where else name
 
     def embed(self, batch: Batch, key: Key) -> Batch:
         """Marked copies, same shape, dtype and library; see `Codec.embed` for when a picture comes back unchanged."""

@@ -30,6 +30,6 @@ class KeyedDetector:
         if min(picture.luma.shape) < SMALLEST_SIDE:
             return Detection(id, self.name, 0.0, 0.0, finding | {"note": f"smaller than {SMALLEST_SIDE} pixels"})
         scores = self.codec.score(picture.luma[None], self.key)
-        if scores.found:
-            finding["search"] = scores.found[0]
+        if scores.search:
+            finding["search"] = scores.search[0]
         return Detection(id, self.name, float(scores.log10_p[0]), float(scores.statistic[0]), finding)

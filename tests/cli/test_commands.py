@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageOps
 from skimage import data
 
 from cli.main import COMMANDS, main
@@ -322,3 +322,22 @@ def test_a_table_shows_names_that_no_terminal_should_see_as_escapes(shop, tmp_pa
 def test_unknown_commands_are_usage_errors():
     code, _, err = call("purify")
     assert (code, "No such command" in err) == (2, True)
+
+
+def test_mirrored_pictures_are_found_by_the_deep_search_and_filtered_by_it(shop, tmp_path):
+    for path in (shop / "tagged").glob("*.png"):
+        ImageOps.mirror(Image.open(path)).save(tmp_path / path.name)
+    found = {}
+    for search in ("fast", "deep", "auto"):
+        code, out, err = call("detect", tmp_path, "--key", shop / "my.key", "--search", search, "--workers", 1)
+        lines = [json.loads(line) for line in out.splitlines()]
+        found[search] = sum(line["found"] for line in lines)
+        assert code == 0
+    assert found["fast"] == 0
+    assert found["deep"] >= 25
+    assert found["auto"] >= found["deep"] - 1
+    assert re.search(r"decided by search: deep \d+", err)
+    assert any(line.get("search") == "deep: mirrored" for line in lines)
+    options = ("--key", shop / "my.key", "--search", "deep", "--max-p", 1e-9, "--workers", 1, "--format", "json")
+    code, out, _ = call("filter", tmp_path, tmp_path.parent / "split", *options)
+    assert json.loads(out)["outputs"][0]["excluded"] == found["deep"]

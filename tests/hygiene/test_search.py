@@ -10,7 +10,7 @@ from skimage import data
 
 from hygiene.codecs import Spread, geometry
 from hygiene.codecs import search as searches
-from hygiene.codecs.layouts import LAYOUTS, own_layout
+from hygiene.codecs.layouts import LAYOUTS
 from hygiene.codecs.planes import canonical
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError
@@ -74,7 +74,7 @@ def test_the_deep_search_finds_and_names_the_geometry(marked, words):
         assert scores.log10_p[0] < -9, name
         # of a square picture the squeezed side becomes the short one, so it is the other period that grew
         square = words == "scaled 0.8" and picture.shape[0] == picture.shape[1]
-        assert ("× 1.25" if square else words) in scores.found[0], (name, scores.found)
+        assert ("× 1.25" if square else words) in scores.search[0], (name, scores.search)
 
 
 def test_the_deep_search_finds_portraits_and_squeezed_heights(marked):
@@ -92,15 +92,16 @@ def test_only_the_exhaustive_search_finds_rotations(marked, degrees):
     changed = np.ascontiguousarray(rotated(marked["coffee"], degrees))[None]
     scores = Spread(search="exhaustive").score(changed, KEY)
     assert scores.log10_p[0] < -9
-    assert f"turned by {degrees:.0f}"[:-1] in scores.found[0]
+    assert f"turned by {degrees:.0f}"[:-1] in scores.search[0]
     assert Spread(search="deep").score(changed, KEY).log10_p[0] > -6
 
 
 def test_auto_spends_the_deep_search_only_where_fast_found_nothing(marked):
     auto = Spread(search="auto")
     here, mirrored = marked["moon"][None], np.ascontiguousarray(marked["moon"][:, ::-1])[None]
-    assert auto.score(here, KEY).found == ("fast",)
-    assert auto.score(mirrored, KEY).found == ("deep: mirrored",)
+    assert auto.score(here, KEY).search == ("fast",)
+    assert auto.score(here, Key(b"n" * 32)).search == ("deep",)
+    assert auto.score(mirrored, KEY).search == ("deep: mirrored",)
     fast = Spread().score(here, KEY).log10_p[0]
     assert auto.score(here, KEY).log10_p[0] == pytest.approx(fast + math.log10(2))
 
@@ -130,7 +131,7 @@ def test_torch_finds_what_numpy_finds(marked):
     mirrored = np.ascontiguousarray(cropped(marked["rocket"], 0.8)[:, ::-1])[None]
     here = Spread(search="deep").score(mirrored, KEY)
     there = Spread(search="deep").score(torch.from_numpy(mirrored), KEY)
-    assert there.found == here.found
+    assert there.search == here.search
     assert there.log10_p[0] == pytest.approx(here.log10_p[0], rel=0.01)
 
 
@@ -158,6 +159,11 @@ def test_descriptions_and_grids():
     for height, width in ((512, 512), (512, 768), (768, 512)):
         matrices = geometry.deep(height, width)
         assert np.abs(matrices - np.eye(2)).max(axis=(1, 2)).min() < 1e-9
-        # no frequency beyond what the half spectrum holds
-        layout = own_layout(512)
-        assert np.abs(matrices).sum(axis=2).max() * layout.high / layout.tile < 0.5
+
+
+@pytest.mark.parametrize("side", [28, 32, 48, 64, 100, 200, 300])
+def test_small_pictures_are_searched_too(side):
+    marked = Spread(psnr=40).embed(photo("moon", side)[None], KEY)
+    mirrored = np.ascontiguousarray(marked[:, :, ::-1])
+    scores = Spread(search="deep").score(mirrored, KEY)
+    assert scores.log10_p[0] < -6
