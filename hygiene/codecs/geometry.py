@@ -67,14 +67,14 @@ def stretches(height: int, width: int) -> Matrices:
     return np.stack([np.diag([1 / row, 1 / column]) for row, column in found])
 
 
-COARSE = 0.012
-ANGLE = math.radians(0.6)
-LARGEST_ANGLE = math.radians(15.6)
+COARSE = 0.01
+ANGLE = math.radians(0.5)
+LARGEST_ANGLE = math.radians(15.5)
 
 
 @lru_cache(maxsize=1)
 def coarse() -> Matrices:
-    """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around`.
+    """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around(1/3)`.
 
     Rotations up to 15° with the scale of the crop that goes with them; crops with a changed aspect; crops of pictures
     that were turned as well. All with their mirror images.
@@ -92,16 +92,16 @@ def coarse() -> Matrices:
     return mirrored(np.stack([*rotated, *stretched, *turned]))
 
 
-@lru_cache(maxsize=1)
-def around() -> Matrices:
-    """[M, 2, 2]: small changes of scale, aspect and angle that fill a cell of the coarse grid."""
-    thirds = np.array([-1 / 3, 0, 1 / 3])
+@lru_cache(maxsize=4)
+def around(share: float) -> Matrices:
+    """[27, 2, 2]: scale, aspect and angle changed by −1, 0, 1 times `share` of the coarse grid's steps."""
+    steps = np.array([-share, 0, share])
     return np.stack(
         [
             np.diag(np.exp([rows * COARSE, columns * COARSE])) @ _rotation(turn * ANGLE)
-            for rows in thirds
-            for columns in thirds
-            for turn in thirds
+            for rows in steps
+            for columns in steps
+            for turn in steps
         ]
     )
 

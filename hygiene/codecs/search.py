@@ -22,11 +22,8 @@ Array = Any
 PADDING = 2.0
 """The transform is this much finer than the picture, so that straight lines between its samples will do."""
 
-COARSE_RADIUS = 14.0
-"""Cycles per tile under which the first pass of the exhaustive search looks: low waves forgive a wide grid."""
-
-REFINED = 24
-"""Candidates of the first pass that are looked at closely."""
+REFINED, REFINED_TWICE = 24, 4
+"""Candidates of the first pass that are looked at closely, and of the second that are looked at once more."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +74,33 @@ def deep(plane: Array, layout: Layout, key: Key, height: int, width: int) -> Fou
 
 
 def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
-    """Rotations, crops with a changed aspect or turned: a wide grid on the low waves, its best cells closely.
+    """Rotations, crops with a changed aspect or turned: a wide grid on the low waves of the middle square, its best
+    cells closely, the best of those on the whole plane.
 
-    All cells of the fine grid count as tried, for any of them could have been chosen.
+    All points of the finest grid count as tried, for any of them could have been chosen.
     """
-    spectrum, grid, cell = _transform(plane, layout), geometry.coarse(), geometry.around()
-    rough = _cosines(spectrum, grid, _bins(layout, key, COARSE_RADIUS, layout.tile // 2), layout)
-    chosen = grid[np.argsort(-rough)[:REFINED]]
-    matrices = (cell[None] @ chosen[:, None]).reshape(-1, 2, 2)
-    cosines = _cosines(spectrum, matrices, _bins(layout, key, np.inf, layout.tile), layout)
+    grid, cell, bins = geometry.coarse(), geometry.around(1 / 3), _bins(layout, key, np.inf, layout.tile)
+    middle = _transform(_middle(plane), layout)
+    low = _bins(layout, key, layout.tile / 4, layout.tile // 2)  # waves that half as many shifts can hold
+    rough = _cosines(middle, grid, low, layout)
+    near = _refined(grid[np.argsort(-rough)[:REFINED]], cell)
+    close = _refined(near[np.argsort(-_cosines(middle, near, bins, layout))[:REFINED_TWICE]], geometry.around(1 / 9))
+    cosines = _cosines(_transform(plane, layout), close, bins, layout)
     best = int(cosines.argmax())
-    return Found(float(cosines[best]), matrices[best], len(grid) * len(cell))
+    return Found(float(cosines[best]), close[best], len(grid) * len(cell) ** 2)
+
+
+def _middle(plane: Array) -> Array:
+    """The middle square: far from the centre a slightly wrong angle has lost the pattern."""
+    _, height, width = plane.shape
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return plane[:, top : top + side, left : left + side]
+
+
+def _refined(matrices: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Every matrix with every small change, [M·n, 2, 2]."""
+    return (cell[None] @ matrices[:, None]).reshape(-1, 2, 2)
 
 
 def _transform(plane: Array, layout: Layout) -> Array:

@@ -21,11 +21,11 @@ from hygiene.keys import Key
 
 Array = Any
 
-HIGHEST_PSNR, LOWEST_PSNR = 50.0, 40.0
+HIGHEST_PSNR, LOWEST_PSNR = 48.0, 40.0
 """Adaptive strength, dB: never weaker than the first, never stronger than the second."""
 
-TARGET_LOG10_P = -60.0
-"""Adaptive strength stops here: enough in reserve for re-encoding and resizing."""
+TARGET_LOG10_P = -100.0
+"""Adaptive strength stops here: enough in reserve for re-encoding, resizing and crops."""
 
 REQUIRED_LOG10_P = -9.0
 """A mark that stays above this is not worth its distortion: the picture is left as it was."""
@@ -53,8 +53,8 @@ REDUNDANT_SHARE = 0.8
 class Spread:
     """Keyed presence mark for grey and RGB pictures from 28×28 pixels up, on batches of one size.
 
-    psnr  strength as a peak signal-to-noise ratio in dB, or None for adaptive: the weakest mark between 50 and
-          40 dB that reaches log10 p = −60. Pictures with much flat area are marked more weakly than that.
+    psnr  strength as a peak signal-to-noise ratio in dB, or None for adaptive: the weakest mark between 48 and
+          40 dB that reaches log10 p = −100. Pictures with much flat area are marked more weakly than that.
     search  fast: shifts and proportional scale. deep: also flips, quarter turns, crops, stretches. exhaustive: also
           rotations, crops with a changed aspect. auto: fast, and deep where fast found nothing.
     """
@@ -109,7 +109,7 @@ class Spread:
         levels = _levels(batch)
         plane = planes.luma(levels)
         delta, ceiling = _unit_delta(plane, key)
-        amplitude = np.minimum(self._amplitudes(plane, delta, key, _rounding_noise(batch)), ceiling)
+        amplitude = self._amplitudes(plane, delta, key, ceiling, batch.dtype == xp.uint8)
         change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
         absent = _log10_p(plane, key) > PRESENT_LOG10_P
@@ -117,22 +117,28 @@ class Spread:
         chosen = planes.to_like(keep.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
         return xp.where(chosen, marked, batch)
 
-    def _amplitudes(self, plane: Array, delta: Array, key: Key, noise: float) -> NDArray[np.float64]:
-        """Root-mean-square change per picture, in grey levels."""
+    def _amplitudes(
+        self, plane: Array, delta: Array, key: Key, ceiling: NDArray[np.float64], whole: bool
+    ) -> NDArray[np.float64]:
+        """Root-mean-square change per picture, in grey levels, at most `ceiling`. whole: levels will be rounded."""
+        xp = array_namespace(plane)
+        noise = 1 / 12 if whole else 0.0  # mean squared error of rounding, in squared levels
         if self.psnr is not None:
-            return np.full(plane.shape[0], _amplitude(np.float64(self.psnr), noise))
+            return np.asarray(np.minimum(_amplitude(np.float64(self.psnr), noise), ceiling))
         layout = own_layout(min(plane.shape[-2:]))
-        host, mark = planes.canonical(plane, layout), planes.canonical(delta, layout)
+        host = planes.canonical(plane, layout)
         enough = np.full(plane.shape[0], LOWEST_PSNR)  # reaches the target, or is as strong as may be
         trial = np.full(plane.shape[0], HIGHEST_PSNR)
         step = HIGHEST_PSNR - LOWEST_PSNR
         for _ in range(BISECTIONS + 1):
-            scale = planes.to_like(_amplitude(trial, noise).astype(np.float32), host)[:, None, None]
-            reached = _shift_log10_p(host + scale * mark, layout, key) <= TARGET_LOG10_P
+            amplitude = np.minimum(_amplitude(trial, noise), ceiling).astype(np.float32)
+            change = planes.to_like(amplitude, plane)[:, None, None] * delta
+            mark = planes.canonical(xp.round(change) if whole else change, layout)
+            reached = _shift_log10_p(host + mark, layout, key) <= TARGET_LOG10_P
             enough = np.where(reached, np.maximum(trial, enough), enough)
             step /= 2
             trial = np.clip(trial + np.where(reached, step, -step), LOWEST_PSNR, HIGHEST_PSNR)
-        return np.asarray(_amplitude(enough, noise))
+        return np.asarray(np.minimum(_amplitude(enough, noise), ceiling))
 
 
 def _levels(batch: Batch) -> Array:
@@ -155,11 +161,6 @@ def _check(batch: Batch) -> None:
             f"pictures of {batch.shape[2]}×{batch.shape[1]} pixels: the short side must be ≥ {SMALLEST_SIDE}; "
             "for smaller arrays use hygiene.codecs.spread_vectors"
         )
-
-
-def _rounding_noise(batch: Batch) -> float:
-    """Mean squared error, in squared levels, that storing the result adds by itself."""
-    return 1 / 12 if batch.dtype == array_namespace(batch).uint8 else 0.0
 
 
 def _like_input(levels: Array, batch: Batch) -> Batch:
