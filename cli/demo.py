@@ -24,7 +24,7 @@ def demo(out: Path, seeds: int, workers: int, form: str) -> None:
 
     Real data is scikit-learn's bundled digits. A generator fitted to them makes pictures, which are tagged, mixed
     with real ones on disk and filtered at recall .5, .9 and .99; then self-consuming loops show what such a filter
-    delays, and what becomes of the mark. Takes about 90 s on two cores and no network.
+    delays, and what becomes of the mark. Takes about a minute on two cores and no network.
 
     Leaves report.html, summary.json and all data in the new folder OUT.
     """

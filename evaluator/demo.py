@@ -29,7 +29,7 @@ STUDIES = ("tide", "classic", "mark")
 
 @dataclass(frozen=True)
 class DemoScale:
-    """How much of everything; the default takes about 90 s on two cores."""
+    """How much of everything; the default takes about a minute on two cores."""
 
     pool: PoolSizes = field(default_factory=PoolSizes)
     loops: demo_loops.Scale = field(default_factory=demo_loops.Scale)
