@@ -17,7 +17,7 @@ from hygiene.errors import HygieneError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class WorkerLost(HygieneError):
@@ -44,7 +44,7 @@ def processes(workers: int = 1) -> Iterator[Run]:
     if workers <= 1:
         yield _here
         return
-    with _one_thread_each():
+    with one_thread_each():
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
         try:
@@ -108,8 +108,8 @@ def _end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Workers inherit the environment: each computes on one thread, or `workers` × cores threads would compete."""
+def one_thread_each() -> Iterator[None]:
+    """Processes started inside inherit the environment: each computes on one thread, or all their threads compete."""
     before = {name: os.environ.get(name) for name in _THREAD_LIMITS}
     os.environ.update(dict.fromkeys(_THREAD_LIMITS, "1"))
     try:
