@@ -1,16 +1,13 @@
-"""Many loops at once: arms × seeds over processes, with what they share prepared once."""
+"""Many loops at once: arms × seeds over processes, with what they share prepared once per process."""
 
 import contextlib
-import pickle
 import signal
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from evaluator.config import LoopConfig
 from evaluator.loop import Generation, run_loop
@@ -39,9 +36,7 @@ def run_arms(configs: Sequence[LoopConfig], workers: int = 1) -> Iterator[tuple[
         check_choices(config)
     failed: dict[int, HygieneError] = {}
     with one_thread():
-        setups = {setup_key(config): config for config in configs}
-        prepared = {key: prepare(config) for key, config in setups.items()}
-        outcomes = _spread(configs, min(workers, len(configs)), prepared) if workers > 1 else _here(configs, prepared)
+        outcomes = _spread(configs, min(workers, len(configs))) if workers > 1 else _here(configs)
         with contextlib.closing(outcomes):
             for index, outcome in outcomes:
                 if isinstance(outcome, HygieneError):
@@ -59,36 +54,34 @@ def _told(configs: Sequence[LoopConfig], failed: dict[int, HygieneError]) -> str
     return f"arm {first} ({arm.loop}, seed {arm.seed}) could not be run: {failed[first]}{more}"
 
 
-def _here(configs: Sequence[LoopConfig], prepared: dict[str, Setup]) -> Outcomes:
+def _here(configs: Sequence[LoopConfig]) -> Outcomes:
+    prepared: dict[str, Setup] = {}
     return ((index, _outcome(config, prepared)) for index, config in enumerate(configs))
 
 
-def _spread(configs: Sequence[LoopConfig], workers: int, prepared: dict[str, Setup]) -> Outcomes:
+def _spread(configs: Sequence[LoopConfig], workers: int) -> Outcomes:
     """One pipe per process rather than an executor: a dead process is an end of file here, a dead parent is one
-    there, and no process outlives the loop that reads them."""
+    there, and no process outlives the loop that reads them. Each prepares its own ground: what is handed to a
+    starting process beyond 64 KiB blocks for ever when that process dies early."""
     waiting = iter(enumerate(configs))
     crew: dict[Connection, BaseProcess] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        # A file: what is handed to a starting process beyond 64 KiB blocks for ever when that process dies early.
-        ground = Path(folder) / "setups.pickle"
-        ground.write_bytes(pickle.dumps(prepared))
-        try:
-            for arm in islice(waiting, workers):
-                line, process = _worker(ground)
-                crew[line] = process
-                _send(line, process, arm)
-            while crew:
-                ready = wait(list(crew))
-                for line in [line for line in crew if line in ready]:
-                    done = _received(line, crew[line])
-                    if (following := next(waiting, None)) is None:
-                        _end(line, crew.pop(line))
-                    else:
-                        _send(line, crew[line], following)
-                    yield done
-        finally:
-            for line, process in crew.items():
-                _end(line, process)
+    try:
+        for arm in islice(waiting, workers):
+            line, process = _worker()
+            crew[line] = process
+            _send(line, process, arm)
+        while crew:
+            ready = wait(list(crew))
+            for line in [line for line in crew if line in ready]:
+                done = _received(line, crew[line])
+                if (following := next(waiting, None)) is None:
+                    _end(line, crew.pop(line))
+                else:
+                    _send(line, crew[line], following)
+                yield done
+    finally:
+        for line, process in crew.items():
+            _end(line, process)
 
 
 def _end(line: Connection, process: BaseProcess) -> None:
@@ -97,10 +90,10 @@ def _end(line: Connection, process: BaseProcess) -> None:
     process.join()
 
 
-def _worker(ground: Path) -> tuple[Connection, BaseProcess]:
+def _worker() -> tuple[Connection, BaseProcess]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, ground), daemon=True)
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
     process.start()
     theirs.close()
     return ours, process
@@ -129,10 +122,10 @@ def _lost(process: BaseProcess) -> WorkerLost:
     )
 
 
-def _serve(line: Connection, ground: Path) -> None:
+def _serve(line: Connection) -> None:
     """Run what comes down the line until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
-    prepared: dict[str, Setup] = pickle.loads(ground.read_bytes())
+    prepared: dict[str, Setup] = {}
     with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             index, config = line.recv()
@@ -141,7 +134,10 @@ def _serve(line: Connection, ground: Path) -> None:
 
 def _outcome(config: LoopConfig, prepared: dict[str, Setup]) -> Outcome:
     """The states stay behind: nobody resumes an arm, and they are the bulk of the data."""
+    key = setup_key(config)
     try:
-        return [replace(step, state=None) for step in run_loop(config, prepared[setup_key(config)])]
+        if key not in prepared:
+            prepared[key] = prepare(config)
+        return [replace(step, state=None) for step in run_loop(config, prepared[key])]
     except HygieneError as error:
         return error
