@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import special
 
-from benchmarks.robustness import opened, sources
+from benchmarks.photographs import opened, sources
 from hygiene import images, statistics
 from hygiene.codecs.spread import Spread
 from hygiene.errors import InfeasibleError
@@ -90,11 +90,15 @@ def false_positive_rows(names: list[str], side: int, keys: int, rng: np.random.G
     log10_p = np.concatenate([codec.score(hosts, Key(rng.bytes(32))).log10_p for _ in range(keys)])
     for level in LEVELS:
         seen, expected = int(np.sum(log10_p <= math.log10(level))), level * log10_p.size
-        # exact Poisson interval of the count (Garwood 1936)
-        low = special.gammaincinv(seen, 0.025) if seen else 0.0
-        high = special.gammaincinv(seen + 1, 0.975)
-        ratios = f"{seen / expected:.2f} [{low / expected:.2f}, {high / expected:.2f}]"
-        yield f"| {side} | {level:g} | {log10_p.size:,} | {expected:,.0f} | {seen:,} | {ratios} |"
+        yield f"| {side} | {level:g} | {log10_p.size:,} | {expected:,.0f} | {seen:,} | {ratio(seen, expected)} |"
+
+
+def ratio(seen: int, expected: float, digits: int = 2) -> str:
+    """seen / expected with the exact 95 % Poisson interval of the count (Garwood 1936)."""
+    low = special.gammaincinv(seen, 0.025) if seen else 0.0
+    high = special.gammaincinv(seen + 1, 0.975)
+    value, low, high = (f"{each / expected:.{digits}f}" for each in (seen, low, high))
+    return f"{value} [{low}, {high}]"
 
 
 def main() -> None:

@@ -1,185 +1,170 @@
-"""What the `spread` mark survives: a table for docs/robustness.md.
+"""What the `spread` mark survives: the tables of docs/robustness.md.
 
-    python -m benchmarks.robustness [--search deep] [FOLDER ...]
+    python -m benchmarks.robustness [--side 512] [--strength adaptive,45] [--search fast,deep,exhaustive] PICTURES ...
 
-Every picture under the folders (scikit-image's photographs without one) is brought to each short side, marked with
-a key of its own, processed, and scored the way `hygiene detect` scores it. Pictures are reduced, never enlarged.
+Every picture is reduced to each short side (never enlarged), marked with a key of its own, processed in every way of
+`benchmarks.processings`, and scored by the search which that processing needs. PICTURES are files or folders. Of the
+files of one folder whose names say nothing but a size (5120x2880.png), the largest is taken: they are one picture.
+With --others the codecs of the package invisible-watermark go through the same, where they are installed.
 """
 
 import argparse
-import io
 import os
-from collections.abc import Callable, Iterator
+import re
+import sys
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image
 
+from benchmarks import public_codecs
+from benchmarks.processings import PROCESSINGS, Processing
 from hygiene import engines, images, statistics
-from hygiene.codecs.spread import SEARCHES, Spread
+from hygiene.codecs.spread import Spread
 from hygiene.errors import HygieneError
 from hygiene.keys import Key
 
 Pixels = NDArray[np.uint8]
-SIDES = (64, 256, 512, 1024)
-STRENGTHS: tuple[float | None, ...] = (None, 45.0)
 MAX_LOG10_P = -9.0
-PHOTOGRAPHS = ("astronaut", "camera", "coffee", "chelsea", "rocket", "coins", "moon", "brick", "grass", "gravel")
+SEARCHES = ("fast", "deep", "exhaustive")
 
 
-def stored(format: str, quality: int) -> Callable[[Image.Image], Image.Image | bytes]:
-    def save(image: Image.Image) -> bytes:
-        out = io.BytesIO()
-        image.save(out, format, quality=quality)
-        return out.getvalue()
+class Codec(Protocol):
+    """A seed stands for the key."""
 
-    return save
+    @property
+    def name(self) -> str: ...
 
+    def embed(self, pixels: Pixels, seed: int) -> Pixels: ...
 
-def scaled(factor: float) -> Callable[[Image.Image], Image.Image]:
-    def resize(image: Image.Image) -> Image.Image:
-        width, height = (max(28, round(side * factor)) for side in image.size)
-        return image.resize((width, height), Image.Resampling.BICUBIC)
-
-    return resize
+    def log10_p(self, processed: Image.Image | bytes, seed: int, search: str) -> float: ...
 
 
-def cropped(share: float) -> Callable[[Image.Image], Image.Image]:
-    def crop(image: Image.Image) -> Image.Image:
-        left, top = (round(side * (1 - share) / 2) for side in image.size)
-        return image.crop((left, top, image.width - left, image.height - top))
+@dataclass(frozen=True)
+class Keyed:
+    """`spread` at a strength in dB, or adaptive."""
 
-    return crop
+    strength: float | None
 
+    @property
+    def name(self) -> str:
+        return "spread, adaptive" if self.strength is None else f"spread, {self.strength:g} dB"
 
-def noisy(image: Image.Image) -> Image.Image:
-    noise = np.random.default_rng(0).normal(0, 10, np.asarray(image).shape)
-    return Image.fromarray(np.clip(np.round(np.asarray(image) + noise), 0, 255).astype(np.uint8))
+    def embed(self, pixels: Pixels, seed: int) -> Pixels:
+        return np.asarray(Spread(self.strength).embed(pixels[None], self.key(seed))[0])
 
+    def log10_p(self, processed: Image.Image | bytes, seed: int, search: str) -> float:
+        """Files are decoded as `hygiene detect` decodes them."""
+        pixels = images.decode_luma(processed).luma if isinstance(processed, bytes) else np.asarray(processed)
+        return float(Spread(search=search).score(pixels[None], self.key(seed)).log10_p[0])
 
-def gamma(image: Image.Image) -> Image.Image:
-    return image.point([round(255 * (level / 255) ** 1.4) for level in range(256)] * len(image.getbands()))
-
-
-PROCESSING: dict[str, Callable[[Image.Image], Image.Image | bytes]] = {
-    "none": lambda image: image,
-    "JPEG 90": stored("JPEG", 90),
-    "JPEG 75": stored("JPEG", 75),
-    "JPEG 50": stored("JPEG", 50),
-    "JPEG 30": stored("JPEG", 30),
-    "WebP 80": stored("WEBP", 80),
-    "resize × 0.5": scaled(0.5),
-    "resize × 0.75": scaled(0.75),
-    "resize × 1.5": scaled(1.5),
-    "resize × 0.5, JPEG 75": lambda image: stored("JPEG", 75)(scaled(0.5)(image)),
-    "noise σ 10": noisy,
-    "blur σ 1": lambda image: image.filter(ImageFilter.GaussianBlur(1)),
-    "blur σ 2": lambda image: image.filter(ImageFilter.GaussianBlur(2)),
-    "brightness + 20 %": lambda image: ImageEnhance.Brightness(image).enhance(1.2),
-    "brightness − 20 %": lambda image: ImageEnhance.Brightness(image).enhance(0.8),
-    "contrast + 20 %": lambda image: ImageEnhance.Contrast(image).enhance(1.2),
-    "contrast − 20 %": lambda image: ImageEnhance.Contrast(image).enhance(0.8),
-    "greyscale": lambda image: image.convert("L"),
-    "gamma 1.4": gamma,
-    "shift by 7, 5 pixels": lambda image: image.crop((7, 5, image.width, image.height)),
-    "crop 5 % of each side": cropped(0.95),
-    "crop 5 %, back to size": lambda image: cropped(0.95)(image).resize(image.size, Image.Resampling.BICUBIC),
-    "squash width × 0.9": lambda image: image.resize((round(image.width * 0.9), image.height)),
-    "horizontal flip": ImageOps.mirror,
-    "rotate 2°": lambda image: image.rotate(2, Image.Resampling.BICUBIC),
-}
+    def key(self, seed: int) -> Key:
+        return Key(np.random.default_rng(seed).bytes(32))
 
 
 @dataclass(frozen=True)
 class Task:
-    """One picture (a file, or the name of a photograph in scikit-image) with the number that its key derives from."""
+    """One picture with the number that its keys and its crops derive from."""
 
-    source: str
+    path: Path
     number: int
-    search: str
+    sides: tuple[int, ...]
+    codecs: tuple[Codec, ...]
+    processings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One picture at one short side and strength. log10_p: per processing, in the order of PROCESSING.
+    """One picture at one short side by one codec. log10_p and seconds: per processing, in the order of the task.
 
     psnr is infinite where no mark could be kept invisible and the picture came back unchanged.
     """
 
     side: int
-    strength: float | None
+    codec: str
     psnr: float
     ssim: float
+    embedding: float
     log10_p: tuple[float, ...]
+    seconds: tuple[float, ...]
 
 
 def measure(task: Task) -> list[Measured]:
-    image, key = opened(task.source), Key(np.random.default_rng(task.number).bytes(32))
-    sides = [side for side in SIDES if side <= min(image.size)]
-    return [row for side in sides for row in measured(reduced(image, side), side, key, task.search)]
+    image = Image.open(task.path).convert("RGB")
+    hosts = {side: reduced(image, side) for side in task.sides if side <= min(image.size)}
+    return [measured(host, side, codec, task) for side, host in hosts.items() for codec in task.codecs]
 
 
-def opened(source: str) -> Image.Image:
-    if os.sep in source:
-        return Image.open(source).convert("RGB")
-    from skimage import data
-
-    return Image.fromarray(getattr(data, source)()).convert("RGB")
-
-
-def reduced(image: Image.Image, side: int) -> Image.Image:
+def reduced(image: Image.Image, side: int) -> Pixels:
     width, height = (round(each * side / min(image.size)) for each in image.size)
-    return image.resize((width, height), Image.Resampling.LANCZOS)
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
 
 
-def measured(host: Image.Image, side: int, key: Key, search: str) -> Iterator[Measured]:
-    pixels = np.asarray(host)
-    for strength in STRENGTHS:
-        marked = Spread(strength).embed(pixels[None], key)[0]
-        image = Image.fromarray(marked)
-        scores = tuple(score(process(image), key, search) for process in PROCESSING.values())
-        yield Measured(side, strength, images.psnr(pixels, marked), images.ssim(pixels, marked), scores)
+def measured(host: Pixels, side: int, codec: Codec, task: Task) -> Measured:
+    start = time.perf_counter()
+    marked = codec.embed(host, task.number)
+    embedding = time.perf_counter() - start
+    image = Image.fromarray(marked)
+    scored = [score(image, each, codec, task.number) for each in PROCESSINGS if each.name in task.processings]
+    log10_p, seconds = zip(*scored, strict=True)
+    return Measured(side, codec.name, images.psnr(host, marked), images.ssim(host, marked), embedding, log10_p, seconds)
 
 
-def score(processed: Image.Image | bytes, key: Key, search: str) -> float:
-    pixels = images.decode_luma(processed).luma if isinstance(processed, bytes) else np.asarray(processed)
-    return float(Spread(search=search).score(pixels[None], key).log10_p[0])
+def score(image: Image.Image, processing: Processing, codec: Codec, number: int) -> tuple[float, float]:
+    """log10 p after the processing, and the seconds that decoding and scoring took."""
+    chance = np.random.default_rng([number, PROCESSINGS.index(processing)])
+    processed = processing.apply(image, chance)
+    start = time.perf_counter()
+    log10_p = codec.log10_p(processed, number, processing.search)
+    return log10_p, time.perf_counter() - start
 
 
-def sources(folders: list[Path]) -> list[str]:
-    if not folders:
-        return list(PHOTOGRAPHS)
-    files = sorted({path.resolve() for folder in folders for path in folder.rglob("*") if path.is_file()})
-    return [str(path) for path in files if is_picture(path)]
+def sources(given: list[Path]) -> list[Path]:
+    """Pictures under the files and folders given, one of each set of sizes, in the order of their names."""
+    files = {path.resolve() for each in given for path in ([each] if each.is_file() else each.rglob("*"))}
+    largest: dict[Path, tuple[int, Path]] = {}
+    for path in sorted(path for path in files if path.is_file()):
+        motif = path.parent if re.fullmatch(r"\d+x\d+", path.stem) else path
+        largest[motif] = max(largest.get(motif, (0, path)), (area(path), path))
+    return sorted(path for pixels, path in largest.values() if pixels)
 
 
-def is_picture(path: Path) -> bool:
+def area(path: Path) -> int:
+    """In pixels; 0 for what is not a picture."""
     try:
         picture = images.decode_luma(path.read_bytes())
     except HygieneError:
-        return False
-    return min(picture.width, picture.height) >= SIDES[0]
+        return 0
+    return picture.width * picture.height
 
 
-def table(rows: list[Measured], strength: float | None) -> Iterator[str]:
-    """Markdown: a row per processing, a column per short side."""
-    columns = {side: [row for row in rows if (row.side, row.strength) == (side, strength)] for side in SIDES}
-    columns = {side: found for side, found in columns.items() if found}
-    yield "| processing | " + " | ".join(f"{side} px (n = {len(found)})" for side, found in columns.items()) + " |"
-    yield "|---" * (1 + len(columns)) + "|"
+def table(rows: list[Measured], processings: list[Processing]) -> Iterator[str]:
+    """Markdown: a row per processing, a column per codec."""
+    columns = {codec: [row for row in rows if row.codec == codec] for codec in dict.fromkeys(r.codec for r in rows)}
     marked = [[row for row in found if np.isfinite(row.psnr)] for found in columns.values()]
-    yield "| could be marked | " + " | ".join(str(len(found)) for found in marked) + " |"
-    yield (
-        "| their mean PSNR, dB | "
-        + " | ".join(f"{np.mean([row.psnr for row in found]):.1f}" for found in marked)
-        + " |"
+    yield "| processing | search | " + " | ".join(columns) + " |"
+    yield "|---" * (2 + len(columns)) + "|"
+    yield "| pictures, of them marked | | " + line(
+        f"{len(a)}, {len(b)}" for a, b in zip(columns.values(), marked, strict=True)
     )
-    yield "| their mean SSIM | " + " | ".join(f"{np.mean([row.ssim for row in found]):.4f}" for found in marked) + " |"
-    for i, name in enumerate(PROCESSING):
+    yield "| PSNR of those, dB: mean, least | | " + line(pair([row.psnr for row in found], 1) for found in marked)
+    yield "| SSIM of those: mean, least | | " + line(pair([row.ssim for row in found], 4) for found in marked)
+    for i, each in enumerate(processings):
         cells = (cell(np.array([row.log10_p[i] for row in found])) for found in columns.values())
-        yield f"| {name} | " + " | ".join(cells) + " |"
+        yield f"| {each.name} | {each.search} | " + line(cells)
+
+
+def line(cells: Iterator[str]) -> str:
+    return " | ".join(cells) + " |"
+
+
+def pair(values: list[float], digits: int) -> str:
+    return f"{np.mean(values):.{digits}f}, {min(values):.{digits}f}" if values else "none"
 
 
 def cell(log10_p: NDArray[np.float64]) -> str:
@@ -188,19 +173,47 @@ def cell(log10_p: NDArray[np.float64]) -> str:
     return f"{hits / log10_p.size:.3f} [{low:.2f}, {high:.2f}] · {np.median(log10_p):.0f}"
 
 
+def timings(rows: list[Measured], processings: list[Processing]) -> Iterator[str]:
+    """Median milliseconds of embedding, and of decoding and scoring by each search."""
+    for codec in dict.fromkeys(row.codec for row in rows):
+        found = [row for row in rows if row.codec == codec]
+        parts = [f"embed {1000 * np.median([row.embedding for row in found]):.1f}"]
+        for search in dict.fromkeys(each.search for each in processings):
+            own = [i for i, each in enumerate(processings) if each.search == search]
+            parts.append(f"{search} {1000 * np.median([[row.seconds[i] for i in own] for row in found]):.1f}")
+        yield f"{codec}: {', '.join(parts)}"
+
+
+def codecs(strengths: str, others: bool) -> tuple[Codec, ...]:
+    keyed = [Keyed(None if each == "adaptive" else float(each)) for each in strengths.split(",") if each]
+    public = public_codecs.available() if others else []
+    if others and len(public) < len(public_codecs.BITS):
+        missing = set(public_codecs.BITS) - {each.method for each in public}
+        print("not installed (pip install invisible-watermark onnxruntime):", *sorted(missing), file=sys.stderr)
+    return (*keyed, *public)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="pictures, at any depth")
-    parser.add_argument("--search", choices=SEARCHES, default="fast", help="how far the detector looks")
+    parser.add_argument("pictures", nargs="+", type=Path, metavar="PICTURES", help="files, or folders at any depth")
+    parser.add_argument("--side", default="512", help="short sides in pixels, separated by commas")
+    parser.add_argument("--strength", default="adaptive,45", help="'adaptive' or dB, separated by commas")
+    parser.add_argument("--search", default=",".join(SEARCHES), help="only processings that need one of these")
+    parser.add_argument("--others", action="store_true", help="also the codecs of invisible-watermark")
+    parser.add_argument("--limit", type=int, help="only so many pictures")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    tasks = [Task(source, number, arguments.search) for number, source in enumerate(sources(arguments.folders))]
+    chosen = [each for each in PROCESSINGS if each.search in arguments.search.split(",")]
+    sides = tuple(int(side) for side in arguments.side.split(","))
+    setting = (sides, codecs(arguments.strength, arguments.others), tuple(each.name for each in chosen))
+    paths = sources(arguments.pictures)[: arguments.limit]
     with engines.processes(arguments.workers) as run:
-        rows = [row for found in run(measure, tasks) for row in found]
+        rows = [row for found in run(measure, [Task(p, i, *setting) for i, p in enumerate(paths)]) for row in found]
     print("Each cell: TPR at p ≤ 1e-9 [95 % Clopper–Pearson interval] · median log10 p.")
-    for strength in STRENGTHS:
-        print(f"\n### {'Adaptive strength' if strength is None else f'{strength:g} dB'}\n")
-        print(*table(rows, strength), sep="\n")
+    for side in sides:
+        found = [row for row in rows if row.side == side]
+        print(f"\n### {side} pixels\n", *table(found, chosen), "\nMilliseconds, median:", sep="\n")
+        print(*timings(found, chosen), sep="\n")
 
 
 if __name__ == "__main__":

@@ -35,19 +35,21 @@ def scales(low: float, high: float, step: float) -> NDArray[np.float64]:
     return np.asarray(np.exp(step * np.arange(first, last + 1)))
 
 
-def mirrored(matrices: Matrices) -> Matrices:
-    """The hypotheses and their mirror images."""
+def with_mirrored(matrices: Matrices) -> Matrices:
+    """[2M, 2, 2]: the hypotheses and, behind them, their mirror images."""
     return np.concatenate([matrices, matrices @ MIRROR])
 
 
 @lru_cache(maxsize=64)
 def deep(height: int, width: int) -> Matrices:
-    """[M, 2, 2]: flips, quarter turns, crops that keep the aspect (with and without resizing back), stretches.
+    """[M, 2, 2]: quarter turns, crops that keep the aspect (with and without resizing back), stretches.
+
+    To be tried with their mirror images, which makes flips of them.
 
     height, width  of the picture as it is: they tell which side was the short one before a stretch
     """
     crops = np.stack([np.eye(2) / scale for scale in scales(0.985, LARGEST_CROP, STEP)])
-    return mirrored(np.concatenate([crops, stretches(height, width), np.stack(TURNS[1:])]))
+    return np.concatenate([crops, stretches(height, width), np.stack(TURNS[1:])])
 
 
 def stretches(height: int, width: int) -> Matrices:
@@ -77,7 +79,7 @@ def coarse() -> Matrices:
     """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around(1/3)`.
 
     Rotations up to 15° with the scale of the crop that goes with them; crops with a changed aspect; crops of pictures
-    that were turned as well. All with their mirror images.
+    that were turned as well. To be tried with their mirror images.
     """
     angles = np.arange(-LARGEST_ANGLE, LARGEST_ANGLE + 1e-9, ANGLE)
     rotated = [_rotation(angle) / scale for angle in angles for scale in scales(0.8, 1.6, COARSE)]
@@ -89,7 +91,7 @@ def coarse() -> Matrices:
         if 1 / LARGEST_STRETCH <= row / column <= LARGEST_STRETCH
     ]
     turned = [turn / scale for turn in TURNS[1:] for scale in scales(1.0, 1.6, COARSE)]
-    return mirrored(np.stack([*rotated, *stretched, *turned]))
+    return np.stack([*rotated, *stretched, *turned])
 
 
 @lru_cache(maxsize=4)

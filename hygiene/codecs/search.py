@@ -4,6 +4,7 @@ The whitened plane is transformed once, with zeros around it; a hypothesis (`geo
 between the samples of that transform, so that no picture is resampled per hypothesis.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -42,12 +43,14 @@ class Bins:
     rows, columns  frequencies in cycles per tile, −side/2 ≤ row < side/2, 0 ≤ column < side/2
     weights        complex conjugate of the pattern, so that phases·weights sum to a cosine
     place          [side · (side/2 + 1)]: which bin belongs at each place of the half spectrum; n = none
+    across         which bin lies at (−row, column); in column 0, the bin itself
     """
 
     rows: NDArray[np.float32]
     columns: NDArray[np.float32]
     weights: NDArray[np.complex64]
     place: NDArray[np.int64]
+    across: NDArray[np.int64]
     side: int
 
 
@@ -62,13 +65,17 @@ def _bins(layout: Layout, key: Key, radius: float, side: int) -> Bins:
     weights = np.conj(pattern) / np.linalg.norm(pattern) / np.sqrt(len(pattern)) * doubled
     place = np.full((side, side // 2 + 1), len(pattern))
     place[rows % side, columns] = np.arange(len(pattern))
-    return Bins(rows.astype(np.float32), columns.astype(np.float32), weights.astype(np.complex64), place.ravel(), side)
+    across = place[np.where(columns == 0, rows, -rows) % side, columns]
+    return Bins(
+        rows.astype(np.float32), columns.astype(np.float32), weights.astype(np.complex64), place.ravel(), across, side
+    )
 
 
 def deep(plane: Array, layout: Layout, key: Key, height: int, width: int) -> Found:
     """Flips, quarter turns, crops and stretches of one canonical plane [1, h, w] of a picture of that size."""
-    matrices = geometry.deep(height, width)
-    cosines = _cosines(_transform(plane, layout), matrices, _bins(layout, key, np.inf, layout.tile), layout)
+    once = geometry.deep(height, width)
+    matrices = geometry.with_mirrored(once)
+    cosines = _both_cosines(_transform(plane, layout), once, _bins(layout, key, np.inf, layout.tile), layout)
     best = int(cosines.argmax())
     return Found(float(cosines[best]), matrices[best], len(matrices))
 
@@ -79,10 +86,11 @@ def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
 
     All points of the finest grid count as tried, for any of them could have been chosen.
     """
-    grid, cell, bins = geometry.coarse(), geometry.around(1 / 3), _bins(layout, key, np.inf, layout.tile)
+    once, cell, bins = geometry.coarse(), geometry.around(1 / 3), _bins(layout, key, np.inf, layout.tile)
+    grid = geometry.with_mirrored(once)
     middle = _transform(_middle(plane), layout)
     low = _bins(layout, key, layout.tile / 4, layout.tile // 2)  # waves that half as many shifts can hold
-    rough = _cosines(middle, grid, low, layout)
+    rough = _both_cosines(middle, once, low, layout)
     near = _refined(grid[np.argsort(-rough)[:REFINED]], cell)
     close = _refined(near[np.argsort(-_cosines(middle, near, bins, layout))[:REFINED_TWICE]], geometry.around(1 / 9))
     cosines = _cosines(_transform(plane, layout), close, bins, layout)
@@ -117,19 +125,43 @@ def _transform(plane: Array, layout: Layout) -> Array:
 
 def _cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> NDArray[np.float64]:
     """The best cosine over all shifts, per hypothesis [M]."""
+    return np.concatenate([_best_shift(phases, bins) for phases in _phases(spectrum, matrices, bins, layout)])
+
+
+def _both_cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> NDArray[np.float64]:
+    """The same for the hypotheses and, behind them, their mirror images [2M].
+
+    The mirrored pattern's wave (r, c) lies where (r, −c) of the plain one would; a real plane has there the conjugate
+    of what it has at (−r, c), which has been read already.
+    """
+    plain, mirrored = [], []
+    for phases in _phases(spectrum, matrices, bins, layout):
+        xp = array_namespace(phases)
+        across = xp.conj(xp.take(phases, planes.to_like(bins.across, phases), axis=1))
+        plain.append(_best_shift(phases, bins))
+        mirrored.append(_best_shift(xp.where(planes.to_like(bins.columns == 0, phases), phases, across), bins))
+    return np.concatenate(plain + mirrored)
+
+
+def _phases(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> Iterator[Array]:
+    """What each hypothesis reads at the bins, at unit amplitude: [chunk, n] after [chunk, n]."""
     xp = array_namespace(spectrum)
     chunk = 512 if is_torch_array(spectrum) else 32  # on a CPU the chunk should stay in its cache
     waves = np.stack([bins.rows, bins.columns]) / np.float32(layout.tile)
-    best = []
     for start in range(0, len(matrices), chunk):
         values = _read(spectrum, matrices[start : start + chunk].astype(np.float32) @ waves)
-        product = values / (xp.abs(values) + 1e-6) * planes.to_like(bins.weights, values)
-        empty = xp.zeros((product.shape[0], 1), dtype=product.dtype, device=device(product))
-        grid = xp.take(xp.concat([product, empty], axis=1), planes.to_like(bins.place, values), axis=1)
-        shape = (product.shape[0], bins.side, bins.side // 2 + 1)
-        shifts = xp.fft.irfftn(xp.reshape(grid, shape), s=(bins.side, bins.side), axes=(1, 2))
-        best.append(planes.to_numpy(xp.max(shifts, axis=(1, 2))) * (bins.side**2 / 2))
-    return np.concatenate(best)
+        yield values / (xp.abs(values) + 1e-6)
+
+
+def _best_shift(phases: Array, bins: Bins) -> NDArray[np.float64]:
+    """The best cosine over all shifts of each row of phases [M, n]."""
+    xp = array_namespace(phases)
+    product = phases * planes.to_like(bins.weights, phases)
+    empty = xp.zeros((product.shape[0], 1), dtype=product.dtype, device=device(product))
+    grid = xp.take(xp.concat([product, empty], axis=1), planes.to_like(bins.place, phases), axis=1)
+    shape = (product.shape[0], bins.side, bins.side // 2 + 1)
+    shifts = xp.fft.irfftn(xp.reshape(grid, shape), s=(bins.side, bins.side), axes=(1, 2))
+    return planes.to_numpy(xp.max(shifts, axis=(1, 2))) * (bins.side**2 / 2)
 
 
 def _read(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
