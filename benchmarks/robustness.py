@@ -5,13 +5,12 @@
 Every picture is reduced to each short side (never enlarged), marked with a key of its own, processed in every way of
 `benchmarks.processings`, and scored by the search which that processing needs. PICTURES are files or folders. Of the
 files of one folder whose names say nothing but a size (5120x2880.png), the largest is taken: they are one picture.
-With --others the codecs of the package invisible-watermark go through the same, where they are installed.
+--others dwtDct,dwtDctSvd,rivaGan: codecs of the package invisible-watermark go through the same.
 """
 
 import argparse
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -85,6 +84,7 @@ class Measured:
     psnr is infinite where no mark could be kept invisible and the picture came back unchanged.
     """
 
+    picture: str
     side: int
     codec: str
     psnr: float
@@ -112,7 +112,8 @@ def measured(host: Pixels, side: int, codec: Codec, task: Task) -> Measured:
     image = Image.fromarray(marked)
     scored = [score(image, each, codec, task.number) for each in PROCESSINGS if each.name in task.processings]
     log10_p, seconds = zip(*scored, strict=True)
-    return Measured(side, codec.name, images.psnr(host, marked), images.ssim(host, marked), embedding, log10_p, seconds)
+    quality = images.psnr(host, marked), images.ssim(host, marked)
+    return Measured(named(task.path), side, codec.name, *quality, embedding, log10_p, seconds)
 
 
 def score(image: Image.Image, processing: Processing, codec: Codec, number: int) -> tuple[float, float]:
@@ -129,9 +130,18 @@ def sources(given: list[Path]) -> list[Path]:
     files = {path.resolve() for each in given for path in ([each] if each.is_file() else each.rglob("*"))}
     largest: dict[Path, tuple[int, Path]] = {}
     for path in sorted(path for path in files if path.is_file()):
-        motif = path.parent if re.fullmatch(r"\d+x\d+", path.stem) else path
+        motif = path.parent if is_size(path) else path
         largest[motif] = max(largest.get(motif, (0, path)), (area(path), path))
     return sorted(path for pixels, path in largest.values() if pixels)
+
+
+def is_size(path: Path) -> bool:
+    return re.fullmatch(r"\d+x\d+", path.stem) is not None
+
+
+def named(path: Path) -> str:
+    """NAME of NAME/contents/images/5120x2880.png and of NAME.jpg."""
+    return path.parents[2].name if is_size(path) else path.stem
 
 
 def area(path: Path) -> int:
@@ -173,6 +183,14 @@ def cell(log10_p: NDArray[np.float64]) -> str:
     return f"{hits / log10_p.size:.3f} [{low:.2f}, {high:.2f}] · {np.median(log10_p):.0f}"
 
 
+def misses(rows: list[Measured]) -> Iterator[str]:
+    """Which pictures are missed, and after how many of the processings: the most missed first."""
+    for codec in dict.fromkeys(row.codec for row in rows):
+        count = {row.picture: sum(p > MAX_LOG10_P for p in row.log10_p) for row in rows if row.codec == codec}
+        worst = sorted((name for name in count if count[name]), key=lambda name: -count[name])
+        yield f"{codec}: " + (", ".join(f"{name} {count[name]}" for name in worst) or "none")
+
+
 def timings(rows: list[Measured], processings: list[Processing]) -> Iterator[str]:
     """Median milliseconds of embedding, and of decoding and scoring by each search."""
     for codec in dict.fromkeys(row.codec for row in rows):
@@ -184,13 +202,9 @@ def timings(rows: list[Measured], processings: list[Processing]) -> Iterator[str
         yield f"{codec}: {', '.join(parts)}"
 
 
-def codecs(strengths: str, others: bool) -> tuple[Codec, ...]:
+def codecs(strengths: str, others: str) -> tuple[Codec, ...]:
     keyed = [Keyed(None if each == "adaptive" else float(each)) for each in strengths.split(",") if each]
-    public = public_codecs.available() if others else []
-    if others and len(public) < len(public_codecs.BITS):
-        missing = set(public_codecs.BITS) - {each.method for each in public}
-        print("not installed (pip install invisible-watermark onnxruntime):", *sorted(missing), file=sys.stderr)
-    return (*keyed, *public)
+    return (*keyed, *(public_codecs.PublicCodec(each) for each in others.split(",") if each))
 
 
 def main() -> None:
@@ -199,7 +213,7 @@ def main() -> None:
     parser.add_argument("--side", default="512", help="short sides in pixels, separated by commas")
     parser.add_argument("--strength", default="adaptive,45", help="'adaptive' or dB, separated by commas")
     parser.add_argument("--search", default=",".join(SEARCHES), help="only processings that need one of these")
-    parser.add_argument("--others", action="store_true", help="also the codecs of invisible-watermark")
+    parser.add_argument("--others", default="", help="codecs of invisible-watermark, separated by commas")
     parser.add_argument("--limit", type=int, help="only so many pictures")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
@@ -212,8 +226,9 @@ def main() -> None:
     print("Each cell: TPR at p ≤ 1e-9 [95 % Clopper–Pearson interval] · median log10 p.")
     for side in sides:
         found = [row for row in rows if row.side == side]
-        print(f"\n### {side} pixels\n", *table(found, chosen), "\nMilliseconds, median:", sep="\n")
-        print(*timings(found, chosen), sep="\n")
+        print(f"\n### {side} pixels\n", *table(found, chosen), sep="\n")
+        print("\nMissed after so many of the processings:", *misses(found), sep="\n")
+        print("\nMilliseconds, median:", *timings(found, chosen), sep="\n")
 
 
 if __name__ == "__main__":
