@@ -184,11 +184,11 @@ def cell(log10_p: NDArray[np.float64]) -> str:
 
 
 def misses(rows: list[Measured]) -> Iterator[str]:
-    """Which pictures are missed, and after how many of the processings: the most missed first."""
+    """The eight pictures that are missed after most of the processings, and after how many."""
     for codec in dict.fromkeys(row.codec for row in rows):
         count = {row.picture: sum(p > MAX_LOG10_P for p in row.log10_p) for row in rows if row.codec == codec}
         worst = sorted((name for name in count if count[name]), key=lambda name: -count[name])
-        yield f"{codec}: " + (", ".join(f"{name} {count[name]}" for name in worst) or "none")
+        yield f"{codec}: " + (", ".join(f"{name} {count[name]}" for name in worst[:8]) or "none")
 
 
 def timings(rows: list[Measured], processings: list[Processing]) -> Iterator[str]:
@@ -227,7 +227,7 @@ def main() -> None:
     for side in sides:
         found = [row for row in rows if row.side == side]
         print(f"\n### {side} pixels\n", *table(found, chosen), sep="\n")
-        print("\nMissed after so many of the processings:", *misses(found), sep="\n")
+        print("\nMissed most, and after how many of the processings:", *misses(found), sep="\n")
         print("\nMilliseconds, median:", *timings(found, chosen), sep="\n")
 
 
