@@ -69,7 +69,7 @@ def evidence(pictures: Pixels, layout: Layout) -> Vectors:
     """The vectors [n, D] that the detector correlates with a key; flat pictures, which have none, are left out."""
     chunks = np.array_split(pictures, math.ceil(len(pictures) / 100))
     vectors = np.concatenate([phase_vectors(chunk, layout) for chunk in chunks])
-    return vectors[np.linalg.norm(vectors, axis=1) > 0.5]
+    return np.asarray(vectors[np.linalg.norm(vectors, axis=1) > 0.5])
 
 
 def phase_vectors(pictures: Pixels, layout: Layout) -> Vectors:
