@@ -35,7 +35,7 @@ search_option = click.option(
     type=click.Choice(["fast", "deep", "exhaustive", "auto"]),
     default="fast",
     show_default=True,
-    help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 30 times slower. "
+    help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 10 times slower. "
     "exhaustive: also rotated; slower again. auto: deep where fast found nothing.",
 )
 workers_option = click.option(
