@@ -13,7 +13,7 @@ from cli import common
 @common.key_option
 @click.option("--generator", metavar="NAME", help="Mark with the subkey of this generator.")
 @click.option(
-    "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 50]"
+    "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 48]"
 )
 @click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
 @common.workers_option
