@@ -113,7 +113,8 @@ class Spread:
         change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
         absent = _log10_p(plane, key) > PRESENT_LOG10_P
-        keep = absent & (self.score(marked, key).log10_p <= REQUIRED_LOG10_P)
+        carried = _log10_p(planes.luma(_levels(marked)), key) <= REQUIRED_LOG10_P
+        keep = absent & carried
         chosen = planes.to_like(keep.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
         return xp.where(chosen, marked, batch)
 

@@ -143,6 +143,11 @@ def test_the_detector_tells_the_search_and_its_name_does_too(marked):
     assert detection.finding == {"search": "deep: mirrored"}
 
 
+def test_the_search_changes_nothing_of_what_is_embedded():
+    host = photo("coffee", 128)[None]
+    np.testing.assert_array_equal(Spread(search="deep").embed(host, KEY), Spread().embed(host, KEY))
+
+
 def test_unknown_searches_are_refused():
     with pytest.raises(ConfigurationError, match="fast, deep, exhaustive, auto"):
         Spread(search="wide")
