@@ -38,8 +38,8 @@ def tag(
     same stem). PNG and lossless WebP are written losslessly, JPEG and WebP at quality 95. Every written picture is
     read back and scored. A picture that carries the mark already is copied byte for byte.
 
-    Pictures that cannot be tagged without visible change or loss (16 bits, CMYK, animations, too small for their
-    texture) are refused, and left out of OUT unless --copy-refused. OUT/tags.jsonl has a line for each picture, and
+    Pictures that cannot be tagged without visible change or loss (CMYK, animations, too small for their texture)
+    are refused, and left out of OUT unless --copy-refused. OUT/tags.jsonl has a line for each picture, and
     OUT/manifest.json the counts. Run the same command again after a stop: it continues.
 
     \b

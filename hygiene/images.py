@@ -8,7 +8,6 @@ import contextlib
 import io
 import re
 import struct
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 from PIL.WebPImagePlugin import WebPImageFile
 
+from hygiene import png
 from hygiene.errors import TagRefused, UnreadableImage
 
 MAX_PIXELS = 1 << 27  # 134 million: the largest cameras pass, a decompression bomb does not
@@ -30,9 +30,9 @@ JPEG_QUALITY = WEBP_QUALITY = 95
 BACKEND = f"simplejpeg {simplejpeg.__version__}, pillow {PIL.__version__}"
 
 Bytes8 = NDArray[np.uint8]
+Pixels = NDArray[Any]  # uint8 or uint16, as many bits as the file has
 
 _ORIENTATION = 0x0112
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # Ancillary PNG chunks that describe the picture and stay true when its pixels change a little.
 _PNG_CARRIED = {b"tEXt", b"zTXt", b"iTXt", b"cHRM", b"gAMA", b"sRGB", b"cICP", b"tIME"}
 _OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
@@ -72,14 +72,14 @@ class Picture:
 class Raster:
     """A whole picture, upright, to be marked and written back in its own format.
 
-    pixels   uint8 [H, W] grey or [H, W, 3] RGB
-    alpha    uint8 [H, W] or None
+    pixels   uint8 or uint16 (PNG of 16 bits per channel) [H, W] grey or [H, W, 3] RGB
+    alpha    [H, W] of the same type, or None
     carried  what re-encoding must keep (ICC profile, EXIF with its orientation reset, XMP, PNG text, …), as
              options of Pillow's `save`
     """
 
-    pixels: Bytes8
-    alpha: Bytes8 | None
+    pixels: Pixels
+    alpha: Pixels | None
     format: str
     carried: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -103,7 +103,7 @@ def sniff(data: bytes) -> str:
         raise UnreadableImage("empty file")
     if data.startswith(b"\xff\xd8\xff"):
         return "jpeg"
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(png.SIGNATURE):
         return "png"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "webp"
@@ -133,10 +133,10 @@ def decode_luma(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
-    """The whole picture for tagging, upright. Palettes become RGB, transparency becomes `alpha`.
+    """The whole picture for tagging, upright, in its own depth. Palettes become RGB, transparency becomes `alpha`.
 
     Raises UnreadableImage as `decode_luma` does, and TagRefused for pictures that re-encoding would rob of
-    content: 16 bits per channel, CMYK, animations, several pictures in one file.
+    content: CMYK, animations, several pictures in one file.
     """
     with _translated():
         header = _header(data, max_pixels)
@@ -155,27 +155,46 @@ def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
     )
 
 
-def encode(raster: Raster, pixels: Bytes8) -> bytes:
-    """`pixels` (shape of raster.pixels) as a file of raster's format, with its alpha and metadata.
+def encode(raster: Raster, pixels: Pixels) -> bytes:
+    """`pixels` (shape and type of raster.pixels) as a file of raster's format, with its alpha and metadata.
 
     PNG and lossless WebP are exact; JPEG is quality 95 without chroma subsampling; lossy WebP is quality 95.
     Raises TagRefused when the format cannot hold the picture.
     """
-    if pixels.shape != raster.pixels.shape or pixels.dtype != np.uint8:
-        raise ValueError(f"expected uint8 {raster.pixels.shape}, got {pixels.dtype} {pixels.shape}")
-    layers = pixels if raster.alpha is None else np.dstack([pixels, raster.alpha])
-    out = io.BytesIO()
+    if pixels.shape != raster.pixels.shape or pixels.dtype != raster.pixels.dtype:
+        expected = f"expected {raster.pixels.dtype} {raster.pixels.shape}"
+        raise ValueError(f"{expected}, got {pixels.dtype} {pixels.shape}")
+    layers = np.dstack([pixels] if raster.alpha is None else [pixels, raster.alpha])
     try:
-        Image.fromarray(layers).save(out, raster.format.upper(), **_SAVE[raster.format], **raster.carried)
+        if layers.dtype == np.uint8:
+            return _saved(layers, raster)
+        return png.write16(layers, _saved(np.zeros((1, 1, 3), np.uint8), raster))
     except (OSError, ValueError, struct.error) as error:
         raise TagRefused(f"cannot be written back as {raster.format}: {error}") from None
+
+
+def _saved(layers: Bytes8, raster: Raster) -> bytes:
+    out = io.BytesIO()
+    image = Image.fromarray(layers[:, :, 0] if layers.shape[2] == 1 else layers)
+    image.save(out, raster.format.upper(), **_SAVE[raster.format], **raster.carried)
     return out.getvalue()
 
 
-def psnr(a: Bytes8, b: Bytes8) -> float:
-    """Peak signal-to-noise ratio of two uint8 pictures of one shape, dB; infinite for equal ones."""
+def to_batch(pixels: Pixels) -> NDArray[Any]:
+    """One picture as a codec takes it, [1, H, W] or [1, H, W, 3]: uint8, or for 16 bits float32 in 0..1."""
+    return (pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32) / 65535)[None]
+
+
+def from_batch(batch: NDArray[Any]) -> Pixels:
+    """What `to_batch` was given, exactly so where the codec changed nothing."""
+    pixels: Pixels = batch[0]
+    return pixels if batch.dtype == np.uint8 else np.rint(pixels * 65535).astype(np.uint16)
+
+
+def psnr(a: Pixels, b: Pixels) -> float:
+    """Peak signal-to-noise ratio of two uint8 or two uint16 pictures of one shape, dB; infinite for equal ones."""
     error = float(np.mean(np.square(a.astype(np.float32) - b.astype(np.float32)), dtype=np.float64))
-    return float(10 * np.log10(255.0**2 / error)) if error else float("inf")
+    return float(20 * np.log10(np.iinfo(a.dtype).max) - 10 * np.log10(error)) if error else float("inf")
 
 
 def ssim(a: Bytes8, b: Bytes8) -> float:
@@ -201,8 +220,7 @@ def ssim(a: Bytes8, b: Bytes8) -> float:
 
 
 _SAVE: dict[str, dict[str, Any]] = {
-    # Run-length coding alone is faster than level 1 and, on photographs, smaller.
-    "png": {"compress_level": 1, "compress_type": zlib.Z_RLE},
+    "png": png.COMPRESSION,
     "jpeg": {"quality": JPEG_QUALITY, "subsampling": 0},
     # `exact` keeps the colour under transparent pixels, where a part of the mark lives.
     "webp": {"alpha_quality": 100, "exact": True},
@@ -244,32 +262,9 @@ def _png_header(data: bytes) -> _Header:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise UnreadableImage("truncated: the PNG header is incomplete")
     width, height, depth = struct.unpack(">IIB", data[16:25])
-    frames = next((body for name, body in _png_chunks(data) if name == b"acTL"), b"\0\0\0\0")
+    frames = next((body for name, body in png.chunks(data) if name == b"acTL"), b"\0\0\0\0")
     animated = len(frames) >= 4 and struct.unpack(">I", frames[:4])[0] > 1
     return _Header("png", width, height, deep=depth == 16, animated=animated)
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Name and body of every chunk but the pixel data, as far as the file goes."""
-    at = len(_PNG_SIGNATURE)
-    while at + 8 <= len(data):
-        size, name = struct.unpack(">I4s", data[at : at + 8])
-        if name not in (b"IDAT", b"fdAT"):
-            yield name, data[at + 8 : at + 8 + size]
-        at += 12 + size
-
-
-def _check_png(data: bytes) -> None:
-    """Pillow decodes pixel data whose checksum is wrong into wrong pixels, without a word."""
-    at = len(_PNG_SIGNATURE)
-    view = memoryview(data)
-    while at + 8 <= len(data):
-        size, name = struct.unpack(">I4s", view[at : at + 8])
-        if at + 12 + size > len(data):
-            raise UnreadableImage("truncated: the PNG data ends early")
-        if name == b"IDAT" and zlib.crc32(view[at + 4 : at + 8 + size]).to_bytes(4, "big") != view[at + 8 + size :][:4]:
-            raise UnreadableImage("corrupt: the PNG pixel data fails its checksum")
-        at += 12 + size
 
 
 def _webp_header(data: bytes) -> _Header:
@@ -290,7 +285,7 @@ def _webp_header(data: bytes) -> _Header:
 def _opened(data: bytes, header: _Header) -> ImageFile.ImageFile:
     """Opened by its own plugin: `Image.open` would guess again and hold its own, global pixel limit."""
     if header.format == "png":
-        _check_png(data)
+        png.check(data)
     image = _OPENERS[header.format](io.BytesIO(data))
     if image.width * image.height > header.width * header.height:
         raise UnreadableImage("its parts disagree on the size")
@@ -351,7 +346,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _upright(array: Bytes8, orientation: int) -> Bytes8:
+def _upright(array: Any, orientation: int) -> Any:
     """The EXIF orientations: 5–8 swap the axes, then each is a flip of rows, of columns, or both."""
     if orientation >= 5:
         array = array.swapaxes(0, 1)
@@ -365,14 +360,14 @@ def _upright(array: Bytes8, orientation: int) -> Bytes8:
 def _refuse_lossy(header: _Header) -> None:
     if header.animated:
         raise TagRefused("animated: tagging marks still pictures only")
-    if header.deep:
-        raise TagRefused("16 bits per channel: tagging would cut it to 8")
     if header.colours in ("CMYK", "YCCK"):
         raise TagRefused("CMYK: tagging would change its inks; convert it to RGB first")
 
 
-def _planes(data: bytes, header: _Header, image: Image.Image) -> tuple[Bytes8, Bytes8 | None]:
+def _planes(data: bytes, header: _Header, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """Pixels [H, W] or [H, W, 3] and alpha [H, W] or None, as stored (not upright)."""
+    if header.deep:
+        return _deep_planes(png.read16(data), image.info.get("transparency"))
     if header.format == "jpeg" and header.colours in ("YCbCr", "Gray", "RGB"):
         array = _jpeg_array(data, header, "GRAY" if header.colours == "Gray" else "RGB")
         return (array[:, :, 0] if array.shape[2] == 1 else array), None
@@ -381,6 +376,18 @@ def _planes(data: bytes, header: _Header, image: Image.Image) -> tuple[Bytes8, B
         layers = np.asarray(image.convert("LA" if grey else "RGBA"))
         return (layers[:, :, 0] if grey else layers[:, :, :3]), layers[:, :, -1]
     return np.asarray(image.convert("L" if grey else "RGB")), None
+
+
+def _deep_planes(samples: Pixels, transparent: int | tuple[int, ...] | None) -> tuple[Pixels, Pixels | None]:
+    """As `_planes`. transparent: the one colour that is (PNG §11.3.1.1), where the picture has no alpha."""
+    channels = samples.shape[2]
+    pixels = samples[:, :, 0] if channels < 3 else samples[:, :, :3]
+    if channels in (2, 4):
+        return pixels, samples[:, :, -1]
+    if transparent is None:
+        return pixels, None
+    shown = np.any(samples != np.array(transparent, np.uint16), axis=2)
+    return pixels, np.where(shown, np.uint16(65535), np.uint16(0))
 
 
 def _carried(data: bytes, header: _Header, image: Image.Image, orientation: int) -> dict[str, Any]:
@@ -404,7 +411,7 @@ def _carried(data: bytes, header: _Header, image: Image.Image, orientation: int)
 def _png_metadata(data: bytes, orientation: int) -> PngInfo:
     """The describing chunks, byte for byte. A rotated picture loses EXIF in text form: it comes back as a chunk."""
     info = PngInfo()
-    for name, body in _png_chunks(data):
+    for name, body in png.chunks(data):
         stale = orientation != 1 and body.startswith(b"Raw profile type exif")
         if name in _PNG_CARRIED and not stale:
             info.add(name, body if orientation == 1 else _reset_xmp(body))

@@ -99,7 +99,7 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
     raster = images.decode_raster(record.data, task.max_pixels)
     if min(raster.pixels.shape[:2]) < SMALLEST_SIDE:
         raise TagRefused(f"too small: the short side must have at least {SMALLEST_SIDE} pixels")
-    marked = task.codec.embed(raster.pixels[None], task.key)[0]
+    marked = images.from_batch(task.codec.embed(images.to_batch(raster.pixels), task.key))
     if np.array_equal(marked, raster.pixels):
         return _already(record, task), record.data
     data = images.encode(raster, marked)

@@ -150,16 +150,6 @@ def test_a_rotated_picture_with_xmp_is_not_rotated_twice():
     assert images.decode_raster(again).pixels.shape == (80, 64, 3)
 
 
-def test_sixteen_bits_are_scored_and_never_tagged():
-    grey16 = (np.arange(64 * 64, dtype=np.uint16) * 16).reshape(64, 64)
-    grey = encoded(Image.fromarray(grey16), "PNG")
-    rgb = png(64, 64, 16, 2, b"".join(b"\0" + np.repeat(row, 3).astype(">u2").tobytes() for row in grey16))
-    for source in (grey, rgb):
-        with pytest.raises(TagRefused, match="16 bits"):
-            images.decode_raster(source)
-        np.testing.assert_allclose(images.decode_luma(source).luma, grey16 >> 8, atol=1)
-
-
 def test_cmyk_is_scored_and_never_tagged():
     source = encoded(Image.fromarray(ASTRONAUT).convert("CMYK"), "JPEG", quality=95)
     with pytest.raises(TagRefused, match="CMYK"):

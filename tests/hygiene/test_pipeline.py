@@ -111,18 +111,18 @@ def test_refused_pictures_are_left_out_unless_asked_for(tmp_path):
     source.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
     Image.fromarray(noise).save(source / "noise.png")
-    Image.fromarray((np.arange(4096, dtype=np.uint16) * 16).reshape(64, 64)).save(source / "deep.png")
+    Image.fromarray(data.astronaut()[:96, :96]).convert("CMYK").save(source / "inks.jpg")
     Image.fromarray(data.astronaut()[:20, :200]).save(source / "small.png")
     Image.fromarray(data.astronaut()[:96, :96]).save(source / "fine.png")
     (source / "empty.png").write_bytes(b"")
     report = tag_dataset(source, tmp_path / "out", KEY)
     assert (report.seen, report.tagged, sum(report.refused.values())) == (5, 1, 3)
     assert report.unreadable == {"empty file": 1}
-    assert set(report.refused) == {"16 bits per channel", "too small", "no room"}
+    assert set(report.refused) == {"CMYK", "too small", "no room"}
     assert set(tree(tmp_path / "out")) == {"fine.png", "manifest.json", "tags.jsonl"}
     tag_dataset(source, tmp_path / "all", KEY, copy_refused=True)
     copies = tree(tmp_path / "all")
-    for name in ("noise.png", "deep.png", "small.png"):
+    for name in ("noise.png", "inks.jpg", "small.png"):
         assert copies[name] == tree(source)[name]
     assert "empty.png" not in copies
 
