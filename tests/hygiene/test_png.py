@@ -90,6 +90,7 @@ def test_what_is_written_is_what_pillow_reads(channels):
 def test_a_deep_picture_is_tagged_and_stays_deep(channels, interlaced):
     samples, key = deep(160, channels), Key(bytes(range(32)))
     raster = images.decode_raster(by_hand(samples, interlaced))
+    np.testing.assert_array_equal(images.from_batch(images.to_batch(raster.pixels)), raster.pixels)
     marked = images.from_batch(Spread(psnr=42).embed(images.to_batch(raster.pixels), key))
     written = images.encode(raster, marked)
 
