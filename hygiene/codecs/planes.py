@@ -43,6 +43,12 @@ def to_numpy(array: Array) -> NDArray[np.float64]:
     return np.asarray(host, dtype=np.float64)
 
 
+def to_complex(array: Array) -> NDArray[np.complex128]:
+    """The same of complex numbers."""
+    host = array.detach().cpu().numpy() if is_torch_array(array) else array
+    return np.asarray(host, dtype=np.complex128)
+
+
 def luma(pixels: Array) -> Array:
     """[B, h, w] or [B, h, w, 3] float32 levels -> [B, h, w]."""
     return pixels if pixels.ndim == 3 else pixels @ to_like(LUMA, pixels)

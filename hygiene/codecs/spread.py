@@ -1,11 +1,11 @@
-"""The keyed spread-spectrum codec: zero bits, presence only, with a p-value that is exact over the key.
+"""The keyed spread-spectrum codec: presence, with a p-value that is exact over the key, and a payload if wanted.
 
 A secret isotropic direction in the phases of a mid band of the whitened luma (`planes`, `layouts`). The detector
 tries every cyclic shift, so the embedder starts from the shift that the picture favours already.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,13 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from hygiene import statistics
-from hygiene.codecs import geometry, planes, search
+from hygiene.codecs import embedding, geometry, planes, search, symbols
 from hygiene.codecs.base import Batch, Scores
 from hygiene.codecs.layouts import SMALLEST_SIDE, Layout, own_layout, searched_layouts
+from hygiene.codecs.symbols import Reading
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
+from hygiene.payloads import Payload
 
 Array = Any
 
@@ -40,13 +42,10 @@ SEARCHES = {
     "auto": ("fast", "deep"),
 }
 
-FLAT_CHANGE = 0.75
-"""Root-mean-square change, in grey levels, that a flat area shows at most."""
+ROOM_LOG10_P = -25.0
+"""A payload is left out where presence beside it would stay above this: naming must not cost finding."""
 
 BISECTIONS = 5
-MASK_POWER = 0.7
-AMPLITUDE_KNEE = 0.5
-REDUNDANT_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,12 @@ class Spread:
           40 dB that reaches log10 p = −100. Pictures with much flat area are marked more weakly than that.
     search  fast: shifts and proportional scale. deep: also flips, quarter turns, crops, stretches. exhaustive: also
           rotations, crops with a changed aspect. auto: fast, and deep where fast found nothing.
+    payload  bits to embed beside the mark where there is room for them, or None; `read` tells what a picture carries
     """
 
     psnr: float | None = None
     search: str = "fast"
+    payload: Payload | None = None
 
     def __post_init__(self) -> None:
         if self.search not in SEARCHES:
@@ -108,15 +109,37 @@ class Spread:
         xp = array_namespace(batch)
         levels = _levels(batch)
         plane = planes.luma(levels)
-        delta, ceiling = _unit_delta(plane, key)
-        amplitude = self._amplitudes(plane, delta, key, ceiling, batch.dtype == xp.uint8)
+        marked, log10_p = self._marked(batch, levels, plane, key, self.payload)
+        if self.payload is not None and (log10_p > ROOM_LOG10_P).any():
+            roomy = _per_picture(log10_p <= ROOM_LOG10_P, batch)
+            plain, plain_log10_p = self._marked(batch, levels, plane, key, None)
+            marked = xp.where(roomy, marked, plain)
+            log10_p = np.where(log10_p <= ROOM_LOG10_P, log10_p, plain_log10_p)
+        absent = _log10_p(plane, key) > PRESENT_LOG10_P
+        return xp.where(_per_picture(absent & (log10_p <= REQUIRED_LOG10_P), batch), marked, batch)
+
+    def _marked(
+        self, batch: Batch, levels: Array, plane: Array, key: Key, payload: Payload | None
+    ) -> tuple[Batch, NDArray[np.float64]]:
+        """Every picture with the mark, and its log10 p then."""
+        delta, ceiling = embedding.unit_delta(plane, key, payload)
+        amplitude = self._amplitudes(plane, delta, key, ceiling, batch.dtype == array_namespace(batch).uint8)
         change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
-        absent = _log10_p(plane, key) > PRESENT_LOG10_P
-        carried = _log10_p(planes.luma(_levels(marked)), key) <= REQUIRED_LOG10_P
-        keep = absent & carried
-        chosen = planes.to_like(keep.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
-        return xp.where(chosen, marked, batch)
+        return marked, _log10_p(planes.luma(_levels(marked)), key)
+
+    def read(self, batch: Batch, key: Key, among: Sequence[Payload] = ()) -> list[Reading]:
+        """The likeliest payload of each picture, whether it carries `key`'s mark or not: `score` tells that.
+
+        among  the payloads that come into question, if they are known: fewer are told apart where more are not
+        """
+        plane = planes.luma(_levels(batch))
+        return [self._read(plane[i : i + 1], key, among) for i in range(plane.shape[0])]
+
+    def _read(self, plane: Array, key: Key, among: Sequence[Payload]) -> Reading:
+        tries = [_aligned(plane, layout, key) for layout in searched_layouts(min(plane.shape[-2:]))]
+        _, layout, aligned = min(tries, key=lambda each: each[0])
+        return symbols.read(aligned, layout, key, among)
 
     def _amplitudes(
         self, plane: Array, delta: Array, key: Key, ceiling: NDArray[np.float64], whole: bool
@@ -177,6 +200,11 @@ def _amplitude(psnr: Any, noise: float) -> Any:
     return np.sqrt(np.maximum(255.0**2 / 10 ** (psnr / 10) - noise, 1e-3))
 
 
+def _per_picture(mask: NDArray[np.bool_], batch: Batch) -> Array:
+    """[B] as an array that chooses between pictures of `batch`."""
+    return planes.to_like(mask.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
+
+
 def _log10_p(plane: Array, key: Key) -> NDArray[np.float64]:
     """log10 p [B] of luma planes, every searched layout and shift paid for."""
     layouts = searched_layouts(min(plane.shape[-2:]))
@@ -191,6 +219,16 @@ def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64
     cosines = planes.correlation(planes.phases(half, layout), planes.to_like(layout.pattern(key), half), layout)
     best = array_namespace(cosines).max(cosines, axis=(1, 2))
     return statistics.cosine_log10_p(planes.to_numpy(best), layout.dimension)
+
+
+def _aligned(plane: Array, layout: Layout, key: Key) -> tuple[float, Layout, NDArray[np.complex128]]:
+    """log10 p of one picture's best shift, and its phases [n], shifted back by it."""
+    half, _ = planes.spectrum(planes.canonical(plane, layout), layout)
+    phases = planes.phases(half, layout)
+    cosines = planes.to_numpy(planes.correlation(phases, planes.to_like(layout.pattern(key), half), layout))
+    log10_p = float(statistics.cosine_log10_p(cosines.max(), layout.dimension))
+    back = np.conj(embedding.shift_waves(cosines, layout))
+    return log10_p, layout, (planes.to_complex(phases) * back)[0][layout.bins]
 
 
 def _search_log10_p(plane: Array, key: Key, name: str) -> tuple[float, str]:
@@ -209,68 +247,3 @@ def _search_log10_p(plane: Array, key: Key, name: str) -> tuple[float, str]:
         tries.append((log10_p, geometry.describe(found.matrix)))
     best, where = min(tries)
     return float(statistics.bonferroni_log10_p(best, hypotheses)), where
-
-
-def _unit_delta(plane: Array, key: Key) -> tuple[Array, NDArray[np.float64]]:
-    """The change to the luma, masked by local activity, and the amplitude at which flat areas begin to show it.
-
-    [B, h, w] of unit root-mean-square, and [B] in grey levels: the mask is 1 where the picture is flat.
-    """
-    xp = array_namespace(plane)
-    layout = own_layout(min(plane.shape[-2:]))
-    scale = layout.short / min(plane.shape[-2:])
-    half, deviation = planes.spectrum(planes.canonical(plane, layout), layout)
-    pattern = _draw(_informed(half, key, layout), layout, plane, scale)
-    mask = planes.enlarge(deviation**MASK_POWER + 1.0, plane.shape[1], plane.shape[2], scale)
-    delta = mask * pattern
-    size, plain = (xp.sqrt(xp.mean(each * each, axis=(1, 2), keepdims=True) + 1e-20) for each in (delta, pattern))
-    return delta / size, FLAT_CHANGE * planes.to_numpy(size / plain)[:, 0, 0]
-
-
-def _informed(half: Array, key: Key, layout: Layout) -> Array:
-    """The half spectrum to add, given the host's.
-
-    Phases alone are scored, so a weak host bin turns further for the same energy (weight 1/|F|, kept finite by
-    AMPLITUDE_KNEE), and of a bin's push the part along its own phase only lengthens it (REDUNDANT_SHARE of that
-    part is spared). Both follow from the gradient of the cosine; the constants were measured on photographs.
-    """
-    xp = array_namespace(half)
-    bins = planes.to_like(layout.bins, half)
-    wanted = _favoured(half, key, layout)
-    amplitude = xp.abs(half)
-    power = xp.sum(xp.where(bins, amplitude**2, xp.zeros_like(amplitude)), axis=(1, 2), keepdims=True)
-    knee = AMPLITUDE_KNEE**2 * power / (layout.dimension / 2) + 1e-6
-    push = wanted / xp.sqrt(amplitude**2 + knee)
-    along = xp.real(push * xp.conj(half)) / (amplitude**2 + 1e-6)
-    spared = REDUNDANT_SHARE * xp.clip(along, 0.0, None) * half
-    return xp.where(bins, push - spared, xp.zeros_like(push))
-
-
-def _favoured(half: Array, key: Key, layout: Layout) -> Array:
-    """The key's pattern at the cyclic shift that correlates best with each host already, as a half spectrum."""
-    pattern = planes.to_like(layout.pattern(key), half)
-    cosines = planes.to_numpy(planes.correlation(planes.phases(half, layout), pattern, layout))
-    best = cosines.reshape(len(cosines), -1).argmax(axis=1)
-    down, right = np.divmod(best, layout.tile)
-    rows = np.fft.fftfreq(layout.tile, 1 / layout.tile)[None, :, None]
-    columns = np.arange(layout.tile // 2 + 1)[None, None, :]
-    turns = (down[:, None, None] * rows + right[:, None, None] * columns) / layout.tile
-    return pattern * planes.to_like(np.exp(-2j * np.pi * turns).astype(np.complex64), half)
-
-
-def _draw(half: Array, layout: Layout, plane: Array, scale: float) -> Array:
-    """The periodic pattern of half spectrum `half`, drawn at every native pixel, band-limited at any scale."""
-    xp = array_namespace(half)
-    used = int(np.ceil(layout.high))
-    height, width = plane.shape[-2:]
-    down = planes.to_like(_waves(height, scale, layout.tile), half)
-    across = planes.to_like(_waves(width, scale, layout.tile)[:, :used], half)
-    lines = down @ half[:, :, :used]
-    return xp.real(lines) @ xp.real(across).T - xp.imag(lines) @ xp.imag(across).T
-
-
-@lru_cache(maxsize=64)
-def _waves(native: int, scale: float, tile: int) -> NDArray[np.complex64]:
-    """[native, tile]: the tile's waves at the canonical position of each native pixel."""
-    position = (np.arange(native)[:, None] + 0.5) * scale - 0.5
-    return np.asarray(np.exp(2j * np.pi * position * np.fft.fftfreq(tile)[None, :]), dtype=np.complex64)
