@@ -16,7 +16,7 @@ MAY_IMPORT = {"hygiene": set(), "evaluator": {"hygiene"}, "cli": {"hygiene", "ev
 ROOMS = [
     {"errors", "__init__"},
     {"keys", "images", "png", "records", "statistics"},
-    {"codecs"},
+    {"codecs", "provenance"},
     {"detectors"},
     {"policies"},
     {"filtering"},

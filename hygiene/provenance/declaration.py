@@ -1,0 +1,69 @@
+"""What a file says about where its picture comes from: one statement, and what all of them amount to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["generated", "edited", "captured", "other"]
+Verdict = Literal["generated", "edited", "captured", "nothing"]
+
+_LONGEST_DETAIL = 200  # characters: details go into one line of a report, prompts and workflows do not
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One statement that a file makes about its picture.
+
+    kind        generated, edited or captured; other: something that decides none of these (an algorithm without
+                training data, a suspicion, a broken manifest)
+    source      the scheme it is made in: "C2PA", "IPTC", "Automatic1111", "ComfyUI", "GB 45438", …
+    detail      what was found, printable, at most 200 characters
+    where       the place in the file: "JPEG APP1 XMP", "PNG tEXt parameters", …
+    generative  whether it says that generative AI made at least a part of the picture
+    """
+
+    kind: Kind
+    source: str
+    detail: str
+    where: str
+    generative: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", printable(self.detail))
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All that a file declares, in the order found."""
+
+    declarations: tuple[Declaration, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The strongest kind: generated, then edited, then captured. What decides nothing leaves "nothing"."""
+        first = self.decisive
+        return "nothing" if first is None or first.kind == "other" else first.kind
+
+    @property
+    def generative(self) -> bool:
+        """Whether any declaration says that generative AI made at least a part of the picture."""
+        return any(each.generative for each in self.declarations)
+
+    @property
+    def decisive(self) -> Declaration | None:
+        """The first declaration of the strongest kind; of equal ones, one with generated parts goes before."""
+        return min(self.declarations, key=_rank, default=None)
+
+
+_ORDER: Sequence[Kind] = ("generated", "edited", "captured", "other")
+
+
+def _rank(declaration: Declaration) -> tuple[int, bool]:
+    return _ORDER.index(declaration.kind), not declaration.generative
+
+
+def printable(text: str) -> str:
+    """One line of at most 200 printable characters: foreign text goes into reports and terminals."""
+    line = " ".join(text[: 4 * _LONGEST_DETAIL].split())
+    line = "".join(character if character.isprintable() else "�" for character in line)
+    return line if len(line) <= _LONGEST_DETAIL else line[: _LONGEST_DETAIL - 1] + "…"

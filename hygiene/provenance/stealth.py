@@ -1,0 +1,72 @@
+"""NovelAI's stealth metadata: the lowest bits of alpha hold the settings. The one place that takes pixels.
+
+Source: NovelAI novelai-image-metadata `nai_meta.py`; sd-webui-stealth-pnginfo. Column by column, the most
+significant bit of each byte first: "stealth_pngcomp" (gzip) or "stealth_pnginfo" (plain), the length in bits as 32
+bits big-endian, the text.
+"""
+
+import numpy as np
+
+from hygiene.errors import TagRefused
+from hygiene.images import MAX_PIXELS, Bytes8, decode_raster, sniff
+from hygiene.provenance import generators
+from hygiene.provenance.bounded import MOST_BYTES, inflate, load_object
+from hygiene.provenance.containers import png_chunks
+from hygiene.provenance.declaration import Declaration
+
+_COMPRESSED, _PLAIN = b"stealth_pngcomp", b"stealth_pnginfo"
+_HEADER = len(_PLAIN) + 4  # bytes
+_GZIP = 31
+_WHERE = "alpha, lowest bits"
+
+
+def declaration_of_file(data: bytes, max_pixels: int = MAX_PIXELS) -> Declaration | None:
+    """What the alpha of a PNG declares. Decodes the pixels of a file that has alpha, and of no other.
+
+    Lossy formats keep no lowest bits. Raises UnreadableImage for what cannot be decoded.
+    """
+    if sniff(data) != "png" or not _has_alpha(data):
+        return None
+    try:
+        alpha = decode_raster(data, max_pixels).alpha
+    except TagRefused:  # 16 bits per channel, animations: the scheme knows neither
+        return None
+    return None if alpha is None else declaration_of_alpha(alpha)
+
+
+def declaration_of_alpha(alpha: Bytes8) -> Declaration | None:
+    """What alpha [H, W] declares. A text that cannot be read, after the magic, is a finding."""
+    header = _bytes(alpha, 0, _HEADER)
+    magic, length = header[: len(_PLAIN)], int.from_bytes(header[len(_PLAIN) :], "big") // 8
+    if magic not in (_COMPRESSED, _PLAIN):
+        return None
+    raw = _bytes(alpha, _HEADER, min(length, MOST_BYTES))
+    text = (inflate(raw, _GZIP) if magic == _COMPRESSED else raw).decode("utf-8", "replace")
+    return _declaration(text)
+
+
+def _declaration(text: str) -> Declaration:
+    infotext = generators.automatic1111(text, _WHERE)
+    if infotext:
+        return infotext
+    fields = load_object(text)
+    if not fields:
+        return Declaration("other", "stealth alpha", "its magic, followed by nothing that can be read", _WHERE)
+    software = str(fields.get("Software", "stealth alpha"))
+    settings = generators.automatic1111(str(fields.get("parameters", "")), _WHERE)
+    detail = settings.detail if settings else f"{software}: {', '.join(sorted(fields))}"
+    return Declaration("generated", software, detail, _WHERE, generative=True)
+
+
+def _bytes(alpha: Bytes8, start: int, count: int) -> bytes:
+    """`count` bytes from byte `start` on, fewer where the picture ends."""
+    height = alpha.shape[0]
+    first, last = 8 * start // height, -(-8 * (start + count) // height)
+    bits = (alpha[:, first:last] & 1).T.reshape(-1)[8 * start - first * height :][: 8 * count]
+    return np.packbits(bits[: bits.size // 8 * 8]).tobytes()
+
+
+def _has_alpha(data: bytes) -> bool:
+    """Colour type 4 or 6; transparency by palette or by one colour (tRNS) has no lowest bits to hold a text."""
+    first = next(png_chunks(data), None)
+    return first is not None and first[0] == b"IHDR" and data[first[1] + 9 : first[1] + 10] in (b"\4", b"\6")
