@@ -46,6 +46,10 @@ def stretched(across: float, down: float) -> Callable[[Image.Image], Image.Image
     return resize
 
 
+def there_and_back(factor: float) -> Filter:
+    return lambda image: stretched(factor, factor)(image).resize(image.size, BICUBIC)
+
+
 def cropped(share: float, then: str = "") -> Step:
     """A rectangle of `share` of the area, of the same aspect, anywhere. then: "back" to the size, or "JPEG 75"."""
 
@@ -69,6 +73,11 @@ def middle_square(side: int) -> Filter:
     return lambda image: ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
 
 
+def squashed(side: int) -> Filter:
+    """What a careless training pipeline does: the whole picture, its aspect ignored."""
+    return lambda image: image.resize((side, side), Image.Resampling.LANCZOS)
+
+
 def rotated(degrees: float) -> Step:
     """Either way, and the largest rectangle of the same aspect inside."""
 
@@ -83,9 +92,16 @@ def rotated(degrees: float) -> Step:
     return rotate
 
 
-def noisy(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    levels = np.asarray(image) + rng.normal(0, 10, np.asarray(image).shape)
-    return Image.fromarray(np.clip(np.round(levels), 0, 255).astype(np.uint8))
+def noisy(sigma: float) -> Step:
+    def add(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+        levels = np.asarray(image) + rng.normal(0, sigma, np.asarray(image).shape)
+        return Image.fromarray(np.clip(np.round(levels), 0, 255).astype(np.uint8))
+
+    return add
+
+
+def blurred(sigma: float) -> Filter:
+    return lambda image: image.filter(ImageFilter.GaussianBlur(sigma))
 
 
 def gamma(exponent: float) -> Filter:
@@ -120,12 +136,13 @@ PROCESSINGS = [
             "none": always(lambda image: image),
             **{f"JPEG {quality}": always(stored("JPEG", quality)) for quality in (90, 75, 50, 30, 25)},
             "WebP 80": always(stored("WEBP", 80)),
-            **{f"resize × {factor}": always(stretched(factor, factor)) for factor in (0.5, 0.75, 1.5, 2)},
+            **{f"resize × {factor}": always(stretched(factor, factor)) for factor in (0.3, 0.5, 0.75, 1.5, 2)},
             "resize × 0.7, JPEG 70": always(resized_jpeg(0.7, 70)),
             "resize × 0.5, JPEG 75": always(resized_jpeg(0.5, 75)),
             "resize × 0.25, JPEG 75": always(resized_jpeg(0.25, 75)),
-            "noise σ 10": noisy,
-            "blur σ 2": always(lambda image: image.filter(ImageFilter.GaussianBlur(2))),
+            **{f"resize × {factor} and back": always(there_and_back(factor)) for factor in (0.5, 0.3)},
+            **{f"noise σ {sigma}": noisy(sigma) for sigma in (5, 10, 13)},
+            **{f"blur σ {sigma}": always(blurred(sigma)) for sigma in (1, 2)},
             "median 3": always(lambda image: image.filter(ImageFilter.MedianFilter(3))),
             **{f"brightness × {factor}": always(brightness(factor)) for factor in (0.5, 0.8, 1.2, 1.5)},
             **{f"contrast × {factor}": always(contrast(factor)) for factor in (0.5, 0.8, 1.2, 1.5)},
@@ -147,10 +164,11 @@ PROCESSINGS = [
             "crop to 71 %, brightness × 0.5, JPEG 60": cropped_darkened_jpeg,
             "middle square, to 256": always(middle_square(256)),
             "middle square, to 512": always(middle_square(512)),
-            "width × 0.8": always(stretched(0.8, 1)),
-            "width × 1.2": always(stretched(1.2, 1)),
+            **{f"width × {factor}": always(stretched(factor, 1)) for factor in (0.8, 0.9, 1.1, 1.2)},
+            "height × 0.8": always(stretched(1, 0.8)),
+            "squashed to a square of 256": always(squashed(256)),
         },
-        "exhaustive": {f"rotate {degrees}°, crop": rotated(degrees) for degrees in (3, 10, 15)},
+        "exhaustive": {f"rotate {degrees}°, crop": rotated(degrees) for degrees in (2, 5, 10, 15)},
     }.items()
     for name, step in steps.items()
 ]

@@ -6,7 +6,7 @@ so p is the binomial tail. With n bits it can never fall below 2⁻ⁿ.
 
 import io
 from dataclasses import dataclass
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,6 +32,10 @@ class PublicCodec:
     @property
     def name(self) -> str:
         return f"{self.method}, {BITS[self.method]} bits"
+
+    @property
+    def version(self) -> str:
+        return metadata.version("invisible-watermark")
 
     def embed(self, pixels: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         """RGB [h, w, 3] of at least 65 536 pixels, with random bits in it."""
