@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import measurements, photographs, processings, qt_resources, robustness, robustness_tables
+from benchmarks import measurements, photographs, processings, qt_resources, repeated, robustness, robustness_tables
 
 
 def test_one_picture_of_every_set_of_sizes_and_no_other_files(tmp_path: Path) -> None:
@@ -128,3 +128,22 @@ def test_a_cell_counts_what_lies_at_or_under_one_in_a_thousand_million() -> None
     ]
     found = list(robustness_tables.table(rows, [processings.PROCESSINGS[0]]))[-1]
     assert found == "| none | fast | 0.750 [0.19, 0.99] | 0.750 [0.19, 0.99] | 0.500 [0.07, 0.93] | -9 |"
+
+
+def test_a_pair_of_keys_is_as_good_as_the_worse_of_them() -> None:
+    rows = [repeated.Measured([], [], [], [[first, second]] * len(repeated.AFTER)) for first, second in PAIRS]
+    found = list(repeated.pairs(rows))[-1]
+    assert [each[:5] for each in found.split(" | ")[1:]] == ["0.750", "0.500", "0.250"]
+
+
+PAIRS = [(-9.0, -30.0), (-4.4, -100.0), (-5.0, -4.5), (-8.0, -6.0)]
+
+
+def test_tagging_again_leaves_a_picture_as_it_is_unless_the_mark_cannot_be_seen() -> None:
+    rng = np.random.default_rng(0)
+    smooth = Image.fromarray(rng.integers(40, 216, (24, 32, 3), dtype=np.uint8)).resize(
+        (341, 256), Image.Resampling.BICUBIC
+    )
+    tagged = repeated.CODEC.embed(np.asarray(smooth), 1)
+    assert repeated.retagged(tagged, 1, "JPEG 75") == np.inf
+    assert 40 < repeated.retagged(tagged, 2, "none") < repeated.SAME
