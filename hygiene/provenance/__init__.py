@@ -2,5 +2,7 @@
 
 from hygiene.provenance.declaration import Declaration, Provenance
 from hygiene.provenance.reading import read_provenance
+from hygiene.provenance.signing import Signer, load_signer
+from hygiene.provenance.writing import declare
 
-__all__ = ["Declaration", "Provenance", "read_provenance"]
+__all__ = ["Declaration", "Provenance", "Signer", "declare", "load_signer", "read_provenance"]

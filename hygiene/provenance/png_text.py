@@ -9,7 +9,7 @@ from hygiene.provenance.declaration import Declaration
 
 Finder = Callable[[str, str], Declaration | None]
 
-_XMP_KEYWORD = "XML:com.adobe.xmp"
+XMP_KEYWORD = "XML:com.adobe.xmp"
 _RAW = "Raw profile type "
 
 FINDERS: dict[str, Finder] = {
@@ -40,7 +40,7 @@ def declaration(block: Block) -> Declaration | None:
 def embedded(block: Block) -> Block | None:
     """The XMP packet or the EXIF stream that a text chunk holds, as a block of its own."""
     name = keyword(block)
-    if name == _XMP_KEYWORD:
+    if name == XMP_KEYWORD:
         return Block("xmp", f"{block.where} XMP", content(block))
     if not name.startswith(_RAW):
         return None
