@@ -181,7 +181,10 @@ def _saved(layers: Bytes8, raster: Raster) -> bytes:
 
 
 def to_batch(pixels: Pixels) -> NDArray[Any]:
-    """One picture as a codec takes it, [1, H, W] or [1, H, W, 3]: uint8, or for 16 bits float32 in 0..1."""
+    """One picture as a codec takes it, [1, H, W] or [1, H, W, 3]: uint8, or for 16 bits float32 in 0..1.
+
+    65535 is 1, as a viewer shows it: data that fills little of the range is marked as the dark or pale picture it is.
+    """
     return (pixels if pixels.dtype == np.uint8 else pixels.astype(np.float32) / 65535)[None]
 
 
