@@ -45,7 +45,7 @@ def calibrate(
       hygiene calibrate tagged calibration.json --key my.key
       hygiene filter pool clean --key my.key --recall 0.9 --calibration calibration.json
     """
-    from hygiene.ledger import write_text
+    from hygiene.files import write_text
     from hygiene.pipeline import calibrate as calibrate_dataset
 
     detectors = common.load_detectors(key_file, generators, search)

@@ -15,7 +15,9 @@ from hygiene.errors import ConfigurationError, HygieneError
 if TYPE_CHECKING:
     from hygiene.detectors.base import Detector
     from hygiene.keys import Key
+    from hygiene.payloads import Payload
     from hygiene.policies import Calibration
+    from hygiene.registry import Registry
     from hygiene.scoring import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +39,14 @@ search_option = click.option(
     show_default=True,
     help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 10 times slower. "
     "exhaustive: also rotated; slower again. auto: deep where fast found nothing.",
+)
+payload_option = click.option(
+    "--payload",
+    metavar="HEX|NAME",
+    help="Bits to put beside the mark: 8, 12 or 16 hexadecimal digits, or a generator's name in --registry.",
+)
+registry_option = click.option(
+    "--registry", type=FOLDER, metavar="FILE", help="Names of payloads, made by `hygiene register`."
 )
 workers_option = click.option(
     "--workers",
@@ -103,7 +113,20 @@ def check_unreadable(unreadable: int, seen: int, allowed: "int | float | None") 
         raise TooManyUnreadable(f"unreadable: {unreadable} of {seen} pictures, --max-unreadable allows {limit:g}")
 
 
-def load_detectors(key_file: Path, generators: Sequence[str], search: str) -> "list[Detector]":
+def load_payload(text: str | None, registry: Path | None) -> "Payload | None":
+    from hygiene.payloads import Payload
+    from hygiene.registry import find, load_registry
+
+    if text is None:
+        if registry is not None:
+            raise ConfigurationError(f"--registry {registry} without --payload: say which payload to embed")
+        return None
+    return Payload.parse(text) if registry is None else find(load_registry(registry), text)
+
+
+def load_detectors(
+    key_file: Path, generators: Sequence[str], search: str, registry: "Registry | None" = None
+) -> "list[Detector]":
     """The detectors of the key itself, or of its subkeys for the named generators."""
     from hygiene.codecs.spread import Spread
     from hygiene.detectors.keyed import KeyedDetector
@@ -111,8 +134,8 @@ def load_detectors(key_file: Path, generators: Sequence[str], search: str) -> "l
 
     key = load_key(key_file)
     if not generators:
-        return [KeyedDetector(Spread(search=search), key)]
-    return [KeyedDetector(Spread(search=search), key.subkey(name), name) for name in generators]
+        return [KeyedDetector(Spread(search=search), key, registry=registry)]
+    return [KeyedDetector(Spread(search=search), key.subkey(name), name, registry) for name in generators]
 
 
 def load_subkey(key_file: Path, generator: str | None) -> "Key":
@@ -161,7 +184,7 @@ def note_passed_over(files: int) -> None:
 
 def print_json(content: Any) -> None:
     """One JSON object on stdout."""
-    from hygiene.ledger import finite
+    from hygiene.files import finite
 
     click.echo(json.dumps(finite(content), indent=1))
 

@@ -13,6 +13,7 @@ from hygiene.errors import HygieneError
 
 if TYPE_CHECKING:
     from hygiene.filtering import Evidence
+    from hygiene.registry import Registry
 
 
 class MarkFound(HygieneError):
@@ -26,6 +27,8 @@ class MarkFound(HygieneError):
 @common.key_option
 @common.generators_option
 @common.search_option
+@click.option("--payload", is_flag=True, help="Also read the payloads beside marks; they may name a generator.")
+@common.registry_option
 @click.option(
     "--max-p",
     type=click.FloatRange(0, 1, min_open=True),
@@ -50,6 +53,8 @@ def detect(
     key_file: Path,
     generators: tuple[str, ...],
     search: str,
+    payload: bool,
+    registry: Path | None,
     max_p: float,
     fail_on_found: bool,
     workers: int,
@@ -63,14 +68,20 @@ def detect(
     the reason instead. p is the probability, over the random key, that an unmarked picture scores as high. A
     summary goes to stderr.
 
+    With --registry, a mark that carries the payload of a registered generator brings name, generation and date; with
+    --payload alone, the bits. A line without them says nothing against the mark: a payload needs more of it.
+
     \b
     Example:
       hygiene detect tagged --key my.key > found.jsonl
       hygiene detect picture.png --key my.key --format table
+      hygiene detect tagged --key my.key --registry generators.json
     """
     from hygiene.pipeline import score_dataset
+    from hygiene.registry import load_registry
 
-    detectors = common.load_detectors(key_file, generators, search)
+    names: Registry | None = load_registry(registry) if registry else {} if payload else None
+    detectors = common.load_detectors(key_file, generators, search, names)
     counts: Counter[str] = Counter()
     searches: Counter[str] = Counter()
     rows: list[tuple[str, str, str]] = []
@@ -118,5 +129,9 @@ def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
     if "unreadable" in line:
         return line["id"], "–", f"unreadable: {line['unreadable']}"
-    how = f" ({line['search']})" if "search" in line else ""
-    return line["id"], f"{line['log10_p']:.1f}", f"yes{how}" if line["found"] else "no"
+    if not line["found"]:
+        return line["id"], f"{line['log10_p']:.1f}", "no"
+    facts = [line[name] for name in ("search", "name") if name in line]
+    facts += [f"generation {line['generation']}"] if "generation" in line else []
+    facts += [f"payload {line['payload']}"] if "payload" in line else []
+    return line["id"], f"{line['log10_p']:.1f}", f"yes ({', '.join(facts)})" if facts else "yes"

@@ -15,6 +15,7 @@ EXTRAS = "pip install 'hygiene-toolkit[evaluate]'"
 # name → (module, what `--help` says). The module holds a click command of the same name.
 COMMANDS = {
     "keygen": ("cli.keygen", "Make a secret key file."),
+    "register": ("cli.register", "Give a generator a payload that marks can carry."),
     "tag": ("cli.tag", "Put a key's invisible mark into a folder of pictures."),
     "detect": ("cli.detect", "Look for a key's mark in pictures."),
     "calibrate": ("cli.calibrate", "Measure tagged samples, for `filter --recall` and `--fpr`."),

@@ -15,6 +15,8 @@ from cli import common
 @click.option(
     "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 48]"
 )
+@common.payload_option
+@common.registry_option
 @click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
 @common.workers_option
 @common.max_pixels_option
@@ -26,6 +28,8 @@ def tag(
     key_file: Path,
     generator: str | None,
     psnr: float | None,
+    payload: str | None,
+    registry: Path | None,
     copy_refused: bool,
     workers: int,
     max_pixels: int,
@@ -37,6 +41,9 @@ def tag(
     PNG, JPEG and WebP, told by content, keep their format, metadata, transparency and sidecars (.json, .txt of the
     same stem). PNG and lossless WebP are written losslessly, JPEG and WebP at quality 95. Every written picture is
     read back and scored. A picture that carries the mark already is copied byte for byte.
+
+    --payload puts bits that name the generator beside the mark, where there is room for them: the mark comes first.
+    tags.jsonl has the payload of each picture in which it reads back.
 
     Pictures that cannot be tagged without visible change or loss (CMYK, animations, too small for their texture)
     are refused, and left out of OUT unless --copy-refused. OUT/tags.jsonl has a line for each picture, and
@@ -56,6 +63,7 @@ def tag(
             out,
             key,
             psnr=psnr,
+            payload=common.load_payload(payload, registry),
             copy_refused=copy_refused,
             max_pixels=max_pixels,
             workers=workers,
@@ -65,6 +73,8 @@ def tag(
         common.print_json(report.manifest)
     else:
         rows = [("tagged", report.tagged), ("already tagged", report.already)]
+        if "with_payload" in report.manifest:
+            rows.append(("of them with this payload", report.manifest["with_payload"]))
         rows += [(f"refused: {reason}", n) for reason, n in report.refused.items()]
         rows += [(f"unreadable: {reason}", n) for reason, n in report.unreadable.items()]
         common.print_table(("outcome", "pictures"), [*rows, ("seen", report.seen)])

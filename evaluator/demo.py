@@ -19,7 +19,7 @@ from evaluator.report import write_report
 from evaluator.setup import floors, prepare
 from hygiene import __version__
 from hygiene.errors import ConfigurationError
-from hygiene.ledger import write_json
+from hygiene.files import write_json
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""

@@ -1,16 +1,11 @@
-"""What was done, with what, to which bytes: scores, the manifest, and whose a folder is. Resuming reads it.
-
-Every file is written under a temporary name and renamed, so that a stopped run leaves whole files or none.
-"""
+"""What was done, with what, to which bytes: scores, the manifest, and whose a folder is. Resuming reads it."""
 
 import contextlib
 import hashlib
 import json
-import math
-import os
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hygiene
-from hygiene import images
+from hygiene import files, images
 from hygiene.datasets.base import Shard
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.errors import ConfigurationError
@@ -69,7 +64,7 @@ def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
             "reason": pa.array([getattr(row, "reason", None) for row in rows], pa.string()),
         }
     ).replace_schema_metadata({_META: mark.encode()})
-    _renamed(path, lambda partial: pq.write_table(table, partial))
+    files.renamed(path, lambda partial: pq.write_table(table, partial))
 
 
 def read_scores(path: Path, mark: str) -> list[Evidence] | None:
@@ -110,50 +105,6 @@ def _original(printable: str) -> str:
     return printable.encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Indented JSON, renamed into place."""
-    write_text(path, json.dumps(finite(content), indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """UTF-8, renamed into place."""
-    _renamed(path, lambda partial: partial.write_text(text, "utf-8"))
-
-
-@contextlib.contextmanager
-def lines(path: Path) -> Iterator[Callable[[Mapping[str, Any]], object]]:
-    """A function that adds one JSON line; the file is renamed into place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
-    with partial.open("w", encoding="ascii") as file:
-        yield lambda row: file.write(json.dumps(finite(row)) + "\n")
-    os.replace(partial, path)
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows that `lines` wrote; none when the file is absent."""
-    if path.exists():
-        with path.open(encoding="ascii") as file:
-            yield from map(json.loads, file)
-
-
-def read_json(path: Path) -> Any:
-    """The content, or None when the file is absent or torn."""
-    try:
-        return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def finite(value: Any) -> Any:
-    """JSON has no infinity: infinite and undefined numbers become null, however deep they lie."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
     """Make sure that `out` may be written by `command`; the manifest of its earlier run, or an empty one.
 
@@ -165,14 +116,14 @@ def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
         raise ConfigurationError(f"{out} and {source} lie in each other: choose an output folder outside the input")
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} is a file: expected a folder to write to")
-    earlier = read_json(out / MANIFEST)
+    earlier = files.read_json(out / MANIFEST)
     if isinstance(earlier, dict) and earlier.get("tool") == "hygiene" and earlier.get("command") == command:
         if earlier.get("source") != str(here):
             raise ConfigurationError(
                 f"{out} holds the output for {earlier.get('source')}, not for {here}: choose another output folder"
             )
         return earlier
-    if out.exists() and {path.name for path in out.iterdir()} - {OWN, _partial(out / MANIFEST).name}:
+    if out.exists() and {path.name for path in out.iterdir()} - {OWN, files.partial_name(out / MANIFEST).name}:
         raise ConfigurationError(
             f"{out} is not empty and no output of `hygiene {command}`: choose a new folder, nothing in it is touched"
         )
@@ -187,7 +138,7 @@ def locked(out: Path, earlier: Mapping[str, Any]) -> Iterator[None]:
     """
     (out / OWN).mkdir(parents=True, exist_ok=True)
     with (out / OWN / "lock").open("w") as file:
-        if not _lock(file) or (read_json(out / MANIFEST) or {}) != earlier:
+        if not _lock(file) or (files.read_json(out / MANIFEST) or {}) != earlier:
             raise ConfigurationError(f"another run is writing to {out}: wait for its end, or choose another folder")
         yield
 
@@ -212,13 +163,3 @@ def manifest(command: str, source: Path, facts: Mapping[str, Any]) -> dict[str, 
     return {"tool": "hygiene", "command": command, "source": str(source.resolve()), "versions": versions()} | dict(
         facts
     )
-
-
-def _renamed(path: Path, write: Callable[[Path], Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write(_partial(path))
-    os.replace(_partial(path), path)
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(f".{path.name}.partial")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hygiene import engines, images, ledger
+from hygiene import engines, files, images, ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, open_reader
 from hygiene.datasets.folder import inside
@@ -21,6 +21,7 @@ from hygiene.detectors.base import Detection, Detector, Unreadable
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import Counts, Evidence, kind
 from hygiene.keys import Key
+from hygiene.payloads import Payload
 from hygiene.policies import Calibration, Policy
 from hygiene.scoring import Detectors, Progress, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
 from hygiene.splitting import CopyTask, check_outputs, copy_shard, settle, write_lists
@@ -75,6 +76,7 @@ def tag_dataset(
     key: Key,
     *,
     psnr: float | None = None,
+    payload: Payload | None = None,
     copy_refused: bool = False,
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
@@ -83,10 +85,12 @@ def tag_dataset(
     """Write the pictures of `source` with `key`'s mark to the same relative paths under `out`.
 
     Each written picture is read back and scored. tags.jsonl has a line per picture, manifest.json the counts.
-    psnr: strength in dB, None for adaptive. copy_refused: also copy, unmarked, the pictures that cannot be tagged.
+    psnr: strength in dB, None for adaptive. payload: bits to put beside the mark where there is room for them.
+    copy_refused: also copy, unmarked, the pictures that cannot be tagged.
     """
-    codec, reader = Spread(psnr), open_reader(source)
+    codec, reader = Spread(psnr, payload=payload), open_reader(source)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
+    settings |= {} if payload is None else {"payload": str(payload)}
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
@@ -99,14 +103,16 @@ def tag_dataset(
         for shard, path in zip(listing.shards, paths, strict=True)
     )
     counts: Counter[tuple[str, str]] = Counter()
+    named = 0
     with ledger.locked(out, earlier):
-        ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
-        with engines.processes(_useful(workers, listing)) as run, ledger.lines(out / TAGS) as add:
+        files.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+        with engines.processes(_useful(workers, listing)) as run, files.lines(out / TAGS) as add:
             done = tracked(run(tag_shard, tasks), listing, "tag", progress)
             for outcome in (outcome for shard in done for outcome in shard):
                 add(as_line(outcome))
                 counts[outcome.outcome, kind(outcome.reason)] += 1
-        return _tag_report(out, frame, counts)
+                named += payload is not None and outcome.payload == str(payload)
+        return _tag_report(out, frame if payload is None else frame | {"with_payload": named}, counts)
 
 
 def score_dataset(
@@ -191,7 +197,7 @@ def filter_dataset(
     frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
     scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
     with ledger.locked(out, earlier):
-        ledger.write_json(out / ledger.MANIFEST, frame | {"complete": False})
+        files.write_json(out / ledger.MANIFEST, frame | {"complete": False})
         _score(reader, scores, made, max_pixels, workers, progress)
         evidence = scores.log10_p()
         outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
@@ -242,12 +248,15 @@ def _finish(results: Iterator[object]) -> None:
         continue
 
 
+_SAME = ("codec", "key", "psnr", "payload", "copy_refused")
+
+
 def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Path) -> None:
     before = earlier.get("settings", settings)
     # A larger pixel limit continues the same output; another mark, or other pictures in it, would mix two.
-    changed = [name for name in ("codec", "key", "psnr", "copy_refused") if before.get(name) != settings[name]]
+    changed = [name for name in _SAME if before.get(name) != settings.get(name)]
     if changed:
-        values = ", ".join(f"{name} {before.get(name)} then, {settings[name]} now" for name in changed)
+        values = ", ".join(f"{name} {before.get(name)} then, {settings.get(name)} now" for name in changed)
         raise ConfigurationError(f"{out} was tagged with other settings ({values}): choose another output folder")
 
 
@@ -257,7 +266,7 @@ def _check_names(listing: Listing, out: Path) -> None:
     taken = {name for entry in listing.entries() for name in (entry.id, *entry.sidecars)} & {ledger.MANIFEST, TAGS}
     if taken:
         raise ConfigurationError(f"the input holds {taken.pop()}, which `tag` writes itself: rename it")
-    gone = [row["id"] for row in ledger.read_lines(out / TAGS) if "bytes" in row and row["id"] not in listed]
+    gone = [row["id"] for row in files.read_lines(out / TAGS) if "bytes" in row and row["id"] not in listed]
     left = [id for id in gone if inside(out, id).exists()]
     if left:
         raise ConfigurationError(
@@ -274,7 +283,7 @@ def _tag_report(out: Path, frame: Mapping[str, Any], counts: Mapping[tuple[str, 
     seen, refused, unreadable = sum(totals.values()), of("refused"), of("unreadable")
     reasons = {"refused_by_reason": refused, "unreadable_by_reason": unreadable}
     manifest = dict(frame) | {"complete": True, "seen": seen} | totals | reasons
-    ledger.write_json(out / ledger.MANIFEST, manifest)
+    files.write_json(out / ledger.MANIFEST, manifest)
     return TagReport(seen, totals["tagged"], totals["already"], refused, unreadable, manifest)
 
 
@@ -306,12 +315,12 @@ def _filter_report(out: Path, frame: Mapping[str, Any], outputs: tuple[SplitRepo
     entries = [_output_entry(output) for output in outputs]
     for output, entry in zip(outputs, entries, strict=True):
         if output.folder != out:
-            ledger.write_json(output.folder / ledger.MANIFEST, complete | {"outputs": [entry | {"folder": "."}]})
+            files.write_json(output.folder / ledger.MANIFEST, complete | {"outputs": [entry | {"folder": "."}]})
     named = [
         entry | {"folder": str(output.folder.relative_to(out))} for entry, output in zip(entries, outputs, strict=True)
     ]
     manifest = complete | {"outputs": named}
-    ledger.write_json(out / ledger.MANIFEST, manifest)
+    files.write_json(out / ledger.MANIFEST, manifest)
     counts = outputs[0].counts
     return FilterReport(counts.seen, counts.total_unreadable, outputs, manifest)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hygiene import ledger
+from hygiene import files
 from hygiene.datasets import Listing, Reader, Shard, open_writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
@@ -54,7 +54,7 @@ def _check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
 def write_lists(folder: Path, scores: Scores, limit: float) -> Counts:
     """kept.jsonl, excluded.jsonl and unreadable.jsonl, a line per record; the counts."""
     with contextlib.ExitStack() as stack:
-        add = {where: stack.enter_context(ledger.lines(folder / f"{where}.jsonl")) for where in OUTCOMES}
+        add = {where: stack.enter_context(files.lines(folder / f"{where}.jsonl")) for where in OUTCOMES}
 
         def listed() -> Iterator[tuple[Outcome, Evidence]]:
             for where, row in split(scores.rows(), limit):
@@ -99,7 +99,7 @@ def _has_copies(folder: Path) -> bool:
 def _copied(folder: Path) -> Iterator[tuple[Path, str]]:
     """(folder, id) of each copy that the earlier run's lists name and that is still there."""
     for where in OUTCOMES:
-        for row in ledger.read_lines(folder / f"{where}.jsonl"):
+        for row in files.read_lines(folder / f"{where}.jsonl"):
             if os.path.lexists(inside(folder / where, row["id"])):
                 yield folder / where, row["id"]
 

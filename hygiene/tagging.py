@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hygiene import images, ledger
+from hygiene import files, images
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
 from hygiene.datasets import Reader, Shard, open_writer
@@ -27,6 +27,7 @@ class TagOutcome:
     already     carried this key's mark; copied byte for byte
     refused     cannot be tagged invisibly or without loss; reason says why
     unreadable  no still picture; reason says why
+    payload     as read back; empty where none was asked for or none is there: a picture may lack the room
     bytes       size of the written file, −1 where nothing was written
     """
 
@@ -35,6 +36,7 @@ class TagOutcome:
     reason: str = ""
     psnr: float | None = None
     log10_p: float | None = None
+    payload: str = ""
     bytes: int = -1
 
 
@@ -62,12 +64,12 @@ def tag_shard(task: TagTask) -> list[TagOutcome]:
     if stored is not None:
         return stored
     outcomes = [_tag(item, task) for item in task.reader.read(task.shard, sidecars=True)]
-    ledger.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
+    files.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
     return outcomes
 
 
 def _stored(task: TagTask) -> list[TagOutcome] | None:
-    content = ledger.read_json(task.path)
+    content = files.read_json(task.path)
     if not isinstance(content, Mapping) or content.get("fingerprint") != task.mark:
         return None
     outcomes = [TagOutcome(**each) for each in content["outcomes"]]
@@ -103,25 +105,27 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
     if np.array_equal(marked, raster.pixels):
         return _already(record, task), record.data
     data = images.encode(raster, marked)
-    log10_p = _read_back(record.id, data, task)
+    log10_p, payload = _read_back(record.id, data, task)
     if log10_p > REQUIRED_LOG10_P:
         raise TagRefused(f"the mark does not survive writing: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}")
     psnr = images.psnr(raster.pixels, marked)
-    return TagOutcome(record.id, "tagged", psnr=psnr, log10_p=log10_p, bytes=len(data)), data
+    return TagOutcome(record.id, "tagged", psnr=psnr, log10_p=log10_p, payload=payload, bytes=len(data)), data
 
 
 def _already(record: Record, task: TagTask) -> TagOutcome:
     """The codec left the picture as it was: either the mark is there, or there is no room for one."""
-    log10_p = _read_back(record.id, record.data, task)
+    log10_p, payload = _read_back(record.id, record.data, task)
     if log10_p > REQUIRED_LOG10_P:
         raise TagRefused("no room: an invisible mark would be lost in the texture of so small a picture")
-    return TagOutcome(record.id, "already", log10_p=log10_p, bytes=len(record.data))
+    return TagOutcome(record.id, "already", log10_p=log10_p, payload=payload, bytes=len(record.data))
 
 
-def _read_back(id: str, data: bytes, task: TagTask) -> float:
-    """log10 p of an encoded picture, by the detector's own path."""
+def _read_back(id: str, data: bytes, task: TagTask) -> tuple[float, str]:
+    """log10 p of an encoded picture, and its payload if one was asked for, by the detector's own path."""
     picture = images.decode_luma(data, task.max_pixels)
-    return KeyedDetector(task.codec, task.key).detect(id, picture).log10_p
+    detector = KeyedDetector(task.codec, task.key, registry=None if task.codec.payload is None else {})
+    detection = detector.detect(id, picture)
+    return detection.log10_p, str(detection.finding.get("payload", ""))
 
 
 def as_line(outcome: TagOutcome) -> dict[str, Any]:

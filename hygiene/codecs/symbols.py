@@ -66,11 +66,21 @@ class _Book:
         return np.concatenate([plain, -plain], axis=1)
 
 
+Place = tuple[int, int]
+"""Which symbol of a payload: its index, and of the last symbol the payload's bits, of the others 0.
+
+So all lengths share the books of all but the last symbol, and the last one's tells the length.
+"""
+
+
+def _places(bits: int) -> list[Place]:
+    last = bits // SYMBOL_BITS - 1
+    return [(index, bits if index == last else 0) for index in range(last + 1)]
+
+
 @lru_cache(maxsize=32)
-def _book(layout: Layout, key: Key, bits: int, index: int) -> _Book:
-    """All but the last symbol have one book for all lengths; the last one's tells the length."""
-    last = f":{bits}" if (index + 1) * SYMBOL_BITS == bits else ""
-    rng = key.random(f"payload:{layout.short}:{index}{last}")
+def _book(layout: Layout, key: Key, place: Place) -> _Book:
+    rng = key.random(f"payload:{layout.short}:{place[0]}:{place[1]}")
     size = 1 << int(math.log2(layout.dimension))
     places = rng.permutation(layout.dimension)[:size]
     masks = SPELLINGS * (1 << SYMBOL_BITS - 1) // size
@@ -91,8 +101,8 @@ def direction(layout: Layout, key: Key, payload: Payload, host: NDArray[np.compl
     host  [n] the picture's used bins at unit amplitude, aligned to the mark as in `read`: it chooses the spelling
     """
     vector, total = _apart(_real(host), layout, key), np.zeros(layout.dimension)
-    for index, symbol in enumerate(payload.symbols):
-        words = _book(layout, key, payload.bits, index).words(symbol, layout.dimension)
+    for place, symbol in zip(_places(payload.bits), payload.symbols, strict=True):
+        words = _book(layout, key, place).words(symbol, layout.dimension)
         total += words[(words @ vector).argmax()]
     apart = _apart(total, layout, key)
     spectrum = np.zeros(layout.bins.shape, dtype=np.complex64)
@@ -107,18 +117,16 @@ def read(aligned: NDArray[np.complex128], layout: Layout, key: Key, among: Seque
     """
     vector = _apart(_real(aligned), layout, key)
     lengths = sorted({each.bits for each in among}) or LENGTHS
-    scores = {bits: _scores(vector, layout, key, bits) for bits in lengths}
+    places = {place for bits in lengths for place in _places(bits)}
+    best = {place: _book(layout, key, place).scores(vector).max(axis=0) for place in places}  # spellings
+    scores = {bits: np.stack([best[place] for place in _places(bits)]) for bits in lengths}
     if among:
         return _likeliest(scores, among)
     return min((_blind(scores[bits]) for bits in LENGTHS), key=lambda each: each.log10_p)
 
 
-def _scores(vector: Vector, layout: Layout, key: Key, bits: int) -> Vector:
-    """[k, 2¹⁶]: each symbol's best spelling."""
-    return np.stack([_book(layout, key, bits, i).scores(vector).max(axis=0) for i in range(bits // SYMBOL_BITS)])
-
-
 def _blind(scores: Vector) -> Reading:
+    """scores [k, 2¹⁶]."""
     symbols, best = scores.argmax(axis=1), scores.max(axis=1)
     bits = SYMBOL_BITS * len(symbols)
     odds = np.exp(best.mean() * (scores - best[:, None])).sum(axis=1)

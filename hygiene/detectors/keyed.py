@@ -4,9 +4,20 @@ from dataclasses import dataclass
 
 from hygiene.codecs.base import Codec
 from hygiene.codecs.layouts import SMALLEST_SIDE
+from hygiene.codecs.spread import Spread
+from hygiene.codecs.symbols import Reading
 from hygiene.detectors.base import Detection
-from hygiene.images import Picture
+from hygiene.images import Bytes8, Picture
 from hygiene.keys import Key
+from hygiene.registry import Registry
+
+READ_LOG10_P = -6.0
+"""A payload is looked for where the mark itself is this likely there."""
+
+TOLD_LOG10_P, TOLD_ERROR = -4.0, 1e-3
+"""A payload is told where chance reads as clearly at most this often, and another one was meant at most this often."""
+
+Finding = dict[str, str | float | int]
 
 
 @dataclass(frozen=True)
@@ -14,11 +25,13 @@ class KeyedDetector:
     """Evidence for the mark of `key`. The probability is over the key, so copies of one picture share one draw.
 
     generator  the name that the key was derived for (`Key.subkey`), repeated in every finding; may be empty
+    registry  names for the payloads; None to read no payload, empty to read any. Only `Spread` carries payloads
     """
 
     codec: Codec
     key: Key
     generator: str = ""
+    registry: Registry | None = None
 
     @property
     def name(self) -> str:
@@ -26,10 +39,25 @@ class KeyedDetector:
 
     def detect(self, id: str, picture: Picture) -> Detection:
         """A picture too small to carry a mark gives no evidence: log10 p = 0."""
-        finding: dict[str, str | float | int] = {"generator": self.generator} if self.generator else {}
+        finding: Finding = {"generator": self.generator} if self.generator else {}
         if min(picture.luma.shape) < SMALLEST_SIDE:
             return Detection(id, self.name, 0.0, 0.0, finding | {"note": f"smaller than {SMALLEST_SIDE} pixels"})
         scores = self.codec.score(picture.luma[None], self.key)
         if scores.search:
             finding["search"] = scores.search[0]
+        if self.registry is not None and isinstance(self.codec, Spread) and scores.log10_p[0] <= READ_LOG10_P:
+            finding |= self._named(self.codec, picture.luma[None], self.registry)
         return Detection(id, self.name, float(scores.log10_p[0]), float(scores.statistic[0]), finding)
+
+    def _named(self, codec: Spread, batch: Bytes8, registry: Registry) -> Finding:
+        """The payload and whom it names: of the registered ones if one reads clearly, else whichever does."""
+        if registry:
+            reading = codec.read(batch, self.key, tuple(registry))[0]
+            if _told(reading):
+                return {"payload": str(reading.payload), **registry[reading.payload].as_finding()}
+        reading = codec.read(batch, self.key)[0]
+        return {"payload": str(reading.payload)} if _told(reading) else {}
+
+
+def _told(reading: Reading) -> bool:
+    return reading.log10_p <= TOLD_LOG10_P and reading.error <= TOLD_ERROR

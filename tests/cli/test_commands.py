@@ -18,7 +18,7 @@ from skimage import data
 from cli.main import COMMANDS, main
 from hygiene.policies import Calibration
 
-OWN = ["keygen", "tag", "detect", "calibrate", "filter", "doctor"]
+OWN = ["keygen", "register", "tag", "detect", "calibrate", "filter", "doctor"]
 ROOT = Path(__file__).parents[2]
 
 

@@ -1,12 +1,9 @@
 """Scores and manifests that survive stops, and folders that are claimed by one command for one input."""
 
-import json
-import math
-
 import pyarrow.parquet as pq
 import pytest
 
-from hygiene import ledger
+from hygiene import files, ledger
 from hygiene.datasets import Shard
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.errors import ConfigurationError
@@ -55,26 +52,11 @@ def test_a_fingerprint_depends_on_listing_settings_and_software(monkeypatch):
     assert len({base, *different}) == 4
 
 
-def test_json_has_no_infinities(tmp_path):
-    ledger.write_json(tmp_path / "a.json", {"x": [-math.inf, {"y": math.nan}], "z": (1.5,)})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": [None, {"y": None}], "z": [1.5]}
-    assert ledger.read_json(tmp_path / "nothing.json") is None
-
-
-def test_a_list_that_is_not_finished_does_not_replace_the_old_one(tmp_path):
-    path = tmp_path / "kept.jsonl"
-    with ledger.lines(path) as add:
-        add({"id": "a\udc80"})
-    with pytest.raises(TypeError, match="set"), ledger.lines(path) as add:
-        add({"id": {"a set is no JSON"}})
-    assert list(ledger.read_lines(path)) == [{"id": "a\udc80"}]
-
-
 def test_a_folder_is_claimed_by_one_command_for_one_input(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     assert ledger.claim(source, out, "filter") == {}
-    ledger.write_json(out / ledger.MANIFEST, ledger.manifest("filter", source, {"complete": False}))
+    files.write_json(out / ledger.MANIFEST, ledger.manifest("filter", source, {"complete": False}))
     assert ledger.claim(source, out, "filter")["complete"] is False
     with pytest.raises(ConfigurationError, match="not empty and no output of `hygiene tag`"):
         ledger.claim(source, out, "tag")
@@ -90,7 +72,7 @@ def test_an_output_has_one_writer_at_a_time(tmp_path):
         with pytest.raises(ConfigurationError, match="another run is writing"), ledger.locked(out, {}):
             pass
         assert ledger.claim(source, out, "filter") == {}  # only the lock is there yet
-        ledger.write_json(out / ledger.MANIFEST, {"complete": True})
+        files.write_json(out / ledger.MANIFEST, {"complete": True})
     with pytest.raises(ConfigurationError, match="another run"), ledger.locked(out, {}):
         pass  # that run began and ended after this one had looked
     with ledger.locked(out, {"complete": True}):
