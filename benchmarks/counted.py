@@ -1,15 +1,17 @@
 """False positives counted, not extrapolated: tables for docs/calibration.md.
 
     python -m benchmarks.counted aligned  [--side 256,128] [--draws 1e10] [FOLDER ...]
-    python -m benchmarks.counted searched [--side 64,256] [--scores fast=20000,deep=1000] [FOLDER ...]
+    python -m benchmarks.counted searched [--side 64,256] [--scores fast=20000,deep=1000] [--results FILE] [FOLDER ...]
 
-Untagged crops of the pictures under the folders and of scikit-image's photographs, against fresh random keys. aligned:
-the cosine that every p-value starts from, at one shift, so that one matrix product scores thousands of keys. searched:
-what `detect --search` reports, every shift and geometry included.
+Untagged crops of the pictures under the folders (without one: of all that `benchmarks.photographs` lists) and of
+scikit-image's photographs, against fresh random keys. aligned: the cosine that every p-value starts from, at one
+shift, so that one matrix product scores thousands of keys. searched: what `detect --search` reports, every shift and
+geometry included; with --results it goes on where it stopped, and runs with another --seed add to the count.
 """
 
 import argparse
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,24 +21,21 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import optimize
 
+from benchmarks import counted_searches, photographs
 from benchmarks.calibration import ratio
-from benchmarks.photographs import PHOTOGRAPHS, opened, sources
+from benchmarks.counted_searches import LEVELS
+from benchmarks.photographs import DRAWN, HELD_OUT, PHOTOGRAPHS, opened, sources
 from hygiene import statistics
 from hygiene.codecs import planes
 from hygiene.codecs.layouts import LAYOUTS, Layout
-from hygiene.codecs.spread import Spread
 from hygiene.keys import Key
 
 Vectors = NDArray[np.float32]
 Counts = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
-LEVELS = tuple(10.0**-power for power in range(1, 10))
 SCORES = "fast=20000,deep=1000,auto=1000,exhaustive=100"
 KEYS_AT_ONCE = 2048
-BATCH = 4
-"""Pictures that share a key in a search."""
-
 REDUCED = 1024
 """Short side, in pixels, that a large picture is brought to before it is cropped."""
 
@@ -132,17 +131,11 @@ def aligned(layout: Layout, pictures: Pixels, draws: float, rng: np.random.Gener
     print(*aligned_rows(counts, total), sep="\n", flush=True)
 
 
-def searched(codec: Spread, pictures: Pixels, scores: int, rng: np.random.Generator) -> Iterator[str]:
-    """Markdown rows of one search: batches of pictures drawn at random, a fresh key for each batch."""
-    start = time.monotonic()
-    batches = math.ceil(scores / BATCH)
-    picked = (rng.choice(len(pictures), BATCH, replace=False) for _ in range(batches))
-    log10_p = np.concatenate([codec.score(pictures[each], Key(rng.bytes(32))).log10_p for each in picked])
-    cost = 1000 * (time.monotonic() - start) / log10_p.size
-    for level in (each for each in LEVELS if each * log10_p.size >= 1):
-        seen, expected = int(np.sum(log10_p <= math.log10(level))), level * log10_p.size
-        row = (codec.search, pictures.shape[1], f"{log10_p.size:,}", f"{cost:.1f}", f"{level:.0e}", f"{expected:,.0f}")
-        yield f"| {' | '.join(map(str, row))} | {seen:,} | {ratio(seen, expected)} |"
+def searched(side: int, crops: Path, scores: str, seed: int) -> Iterator[counted_searches.Task]:
+    """The chunks that come to at least the asked number of scores of each search."""
+    for search, count in (each.split("=") for each in scores.split(",")):
+        for number in range(math.ceil(int(count) / counted_searches.SCORES[search])):
+            yield counted_searches.Task(crops, side, search, seed, number)
 
 
 def main() -> None:
@@ -153,23 +146,27 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=8000, help="crops, about")
     parser.add_argument("--draws", type=float, default=1e10, help="aligned: pictures × keys per side, at least")
     parser.add_argument("--scores", default=SCORES, help="searched: how many per side")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="searched: keep counts here, and go on from them")
+    parser.add_argument("--workers", type=int, default=1, help="searched: processes")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     rng = np.random.default_rng(arguments.seed)
-    images = [reduced(name) for name in dict.fromkeys([*sources(arguments.folders), *PHOTOGRAPHS])]
-    if arguments.what == "searched":
-        print(
-            "| search | short side | scores | ms each | nominal p | expected | seen | seen / expected |\n"
-            + "|---" * 8
-            + "|"
-        )
-    for side in map(int, arguments.side.split(",")):
-        pictures = crops(images, side, arguments.pictures, rng)
-        if arguments.what == "aligned":
-            aligned(next(each for each in LAYOUTS if each.short == side), pictures, arguments.draws, rng)
-            continue
-        for search, scores in (each.split("=") for each in arguments.scores.split(",")):
-            print(*searched(Spread(search=search), pictures, int(scores), rng), sep="\n", flush=True)
+    listed = [path for kind in (HELD_OUT, DRAWN) for path in photographs.listed(kind)] if not arguments.folders else []
+    names = listed or sources(arguments.folders)
+    images = [reduced(name) for name in dict.fromkeys([*names, *PHOTOGRAPHS])]
+    sides = [int(side) for side in arguments.side.split(",")]
+    pictures = {side: crops(images, side, arguments.pictures, rng) for side in sides}
+    if arguments.what == "aligned":
+        for side in sides:
+            aligned(next(each for each in LAYOUTS if each.short == side), pictures[side], arguments.draws, rng)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tasks = []
+        for side in sides:
+            np.save(Path(folder, f"{side}.npy"), pictures[side])
+            tasks += searched(side, Path(folder, f"{side}.npy"), arguments.scores, arguments.seed)
+        chunks = counted_searches.counted(tasks, arguments.results, arguments.workers)
+    print(*counted_searches.table(chunks), sep="\n")
 
 
 if __name__ == "__main__":

@@ -44,8 +44,7 @@ def side_by_side(by_codec: dict[str, list[Row]], processings: list[Processing]) 
     yield "| PSNR, dB: mean | | " + line(f"{mean([row.psnr for row in own]):.1f}" for own in by_codec.values())
     yield "| SSIM: mean | | " + line(f"{mean([row.ssim for row in own]):.4f}" for own in by_codec.values())
     for each in processings:
-        shares = (" / ".join(f"{share(own, each.name, level)[0]:.2f}" for level in LEVELS) for own in by_codec.values())
-        yield f"| {each.name} | {each.search} | " + line(shares)
+        yield f"| {each.name} | {each.search} | " + line(shares(own, each.name) for own in by_codec.values())
 
 
 def summary(rows: list[Row]) -> Iterator[str]:
@@ -61,10 +60,21 @@ def summary(rows: list[Row]) -> Iterator[str]:
 
 def table(rows: list[Row], processings: list[Processing]) -> Iterator[str]:
     yield "| processing | search | FPR 1e-3 | FPR 1e-6 | FPR 1e-9 | median log10 p |\n" + "|---" * 6 + "|"
-    for each in processings:
+    for each in measured(rows, processings):
         cells = [cell(*share(rows, each.name, level)) for level in LEVELS]
         median = f"{np.median([row.log10_p[each.name] for row in rows]):.0f}"
         yield f"| {each.name} | {each.search} | " + line([*cells, median])
+
+
+def measured(rows: list[Row], processings: list[Processing]) -> list[Processing]:
+    """Those that every picture went through: slow codecs are spared some."""
+    return [each for each in processings if all(each.name in row.log10_p for row in rows)]
+
+
+def shares(rows: list[Row], processing: str) -> str:
+    if not all(processing in row.log10_p for row in rows):
+        return "–"
+    return " / ".join(f"{share(rows, processing, level)[0]:.2f}" for level in LEVELS)
 
 
 def share(rows: list[Row], processing: str, level: float) -> tuple[float, float, float]:
@@ -97,7 +107,8 @@ def misses(rows: list[Row]) -> str:
 def timings(rows: list[Row], processings: list[Processing]) -> str:
     """Of embedding, and of decoding and scoring by each search."""
     parts = [f"embed {1000 * np.median([row.embedding for row in rows]):.1f}"]
-    for search in dict.fromkeys(each.search for each in processings):
-        own = [each.name for each in processings if each.search == search]
+    known = measured(rows, processings)
+    for search in dict.fromkeys(each.search for each in known):
+        own = [each.name for each in known if each.search == search]
         parts.append(f"{search} {1000 * np.median([row.seconds[name] for row in rows for name in own]):.1f}")
     return ", ".join(parts)
