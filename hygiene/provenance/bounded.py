@@ -3,11 +3,11 @@
 import json
 import zlib
 
-MOST_BYTES = 1 << 23  # 8 MiB: the largest workflows are a tenth of it
+MOST_BYTES = 1 << 22  # 4 MiB: the largest workflows are a quarter of it
 
 
 def inflate(data: bytes, wbits: int = zlib.MAX_WBITS) -> bytes:
-    """At most 8 MiB of a zlib stream (gzip: `wbits` 31), as far as it goes; nothing of a corrupt one."""
+    """At most 4 MiB of a zlib stream (gzip: `wbits` 31), as far as it goes; nothing of a corrupt one."""
     try:
         return zlib.decompressobj(wbits).decompress(data, MOST_BYTES)
     except zlib.error:

@@ -53,21 +53,22 @@ def _fields(tiff: bytes) -> Iterator[tuple[str, bytes]]:
     order = _ORDERS.get(tiff[:4])
     if order is None:
         return
-    pending, seen = [_number(tiff[4:8], order)], 0
-    while pending and seen < 2:
-        seen += 1
-        for tag, kind, count, raw in _entries(tiff, pending.pop(), order):
-            if tag == _EXIF_IFD:
-                pending.append(_number(raw, order))
-            elif tag in _NAMES and kind in _ONE_BYTE_TYPES:
-                at = _number(raw, order)
-                yield _NAMES[tag], raw[:count] if count <= 4 else tiff[at : at + min(count, MOST_BYTES)]
+    first = _directory(tiff, _number(tiff[4:8], order), order)
+    second = _directory(tiff, _number(first[_EXIF_IFD][1], order), order) if _EXIF_IFD in first else {}
+    for tag, (count, raw) in (*first.items(), *second.items()):
+        if tag in _NAMES:
+            at = _number(raw, order)
+            yield _NAMES[tag], raw[:count] if count <= 4 else tiff[at : at + min(count, MOST_BYTES)]
 
 
-def _entries(tiff: bytes, at: int, order: str) -> Iterator[tuple[int, int, int, bytes]]:
-    """Tag, type, count and the four bytes of value or offset of each entry, as far as the stream goes."""
+def _directory(tiff: bytes, at: int, order: str) -> dict[int, tuple[int, bytes]]:
+    """tag → (count, four bytes of value or offset) of the entries of use, as far as the stream goes.
+
+    A tag counts once: thousands of entries may point at the same megabytes.
+    """
     table = tiff[at + 2 : at + 2 + 12 * _number(tiff[at : at + 2], order)]
-    yield from struct.iter_unpack(f"{order}HHI4s", table[: len(table) - len(table) % 12])
+    entries = struct.iter_unpack(f"{order}HHI4s", table[: len(table) - len(table) % 12])
+    return {tag: (n, raw) for tag, kind, n, raw in entries if kind in _ONE_BYTE_TYPES or tag == _EXIF_IFD}
 
 
 def _number(raw: bytes, order: str) -> int:

@@ -13,7 +13,7 @@ import re
 from hygiene.provenance.bounded import load_object
 from hygiene.provenance.declaration import Declaration
 
-_INFOTEXT = re.compile(r"^Steps: \d+, [^\n]*\b(?:Sampler|Seed|CFG scale): [^\n]*", re.MULTILINE)
+_INFOTEXT = re.compile(r"^Steps: \d{1,9}, [^\n]{0,200}?\b(?:Sampler|Seed|CFG scale): [^\n]{0,500}", re.MULTILINE)
 _DREAM = re.compile(r"\s-[sS]\s?\d+")
 
 

@@ -30,6 +30,12 @@ def keyword(block: Block) -> str:
     return name.decode("latin-1") if end else ""
 
 
+def is_relevant(block: Block) -> bool:
+    """Whether its keyword is one that this module reads."""
+    name = keyword(block)
+    return name in FINDERS or name == XMP_KEYWORD or name.startswith(_RAW)
+
+
 def declaration(block: Block) -> Declaration | None:
     """What the chunk declares by itself. Chunks that no generator writes are not decompressed."""
     name = keyword(block)
@@ -51,7 +57,7 @@ def embedded(block: Block) -> Block | None:
 
 
 def content(block: Block) -> bytes:
-    """The text itself, decompressed, at most 8 MiB."""
+    """The text itself, decompressed, at most 4 MiB."""
     body = block.body.partition(b"\0")[2]
     kind = block.where[-4:]
     if kind == "tEXt":

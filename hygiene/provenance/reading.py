@@ -7,6 +7,8 @@ from hygiene.provenance import c2pa, exif, png_text, xmp
 from hygiene.provenance.containers import Block, blocks
 from hygiene.provenance.declaration import Declaration, Provenance
 
+MOST_TEXTS = 32  # text chunks unpacked of one file: each may be a decompression bomb
+
 
 def read_provenance(data: bytes, trust_anchors: str = "") -> Provenance:
     """What a PNG, JPEG or WebP file declares about its picture. Whatever is broken in it is a finding.
@@ -16,7 +18,12 @@ def read_provenance(data: bytes, trust_anchors: str = "") -> Provenance:
     """
     found: list[Declaration] = []
     parts: list[Block] = []
+    texts = 0
     for block in blocks(data):
+        texts += block.kind == "text" and png_text.is_relevant(block)
+        if texts > MOST_TEXTS:
+            found.append(Declaration("other", "PNG text", f"over {MOST_TEXTS} notes of generators", block.where))
+            break
         if block.kind in ("xmp-extension", "jumbf"):
             parts.append(block)
         else:

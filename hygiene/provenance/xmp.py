@@ -23,6 +23,8 @@ _AI = {f"{IPTC_EXTENSION} {name}": name for name in ("AISystemUsed", "AISystemVe
 _REMOTE = "http://purl.org/dc/terms/ provenance"
 _KNOWN = {SOURCE_TYPE, *_AI, _REMOTE}
 
+MOST_PROPERTIES = 100  # kept of one packet
+
 _PREFILTER = (b"DigitalSourceType", b"AISystem", b"AIPrompt", b"AIGC", b"provenance")
 _ANYWHERE = re.compile(rb"newscodes/digitalsourcetype/(\w{1,64})", re.IGNORECASE)
 
@@ -37,7 +39,11 @@ class Property:
 
     name: str
     nested: bool
-    value: str = ""
+    parts: list[str]
+
+    @property
+    def value(self) -> str:
+        return "".join(self.parts)
 
 
 @dataclass
@@ -52,20 +58,24 @@ class _Reader:
         of_picture = self.path[-1:] == [f"{RDF} RDF"]
         for key, value in attributes.items():
             if _known(key):
-                self.found.append(Property(key, not of_picture, value))
+                self._add(Property(key, not of_picture, [value]))
         if _known(name):
             of_picture = self.path[-2:] == [f"{RDF} RDF", f"{RDF} Description"]
-            self.open.append((len(self.path), Property(name, not of_picture, attributes.get(f"{RDF} resource", ""))))
+            self.open.append((len(self.path), Property(name, not of_picture, [attributes.get(f"{RDF} resource", "")])))
         self.path.append(name)
 
     def text(self, text: str) -> None:
         if self.open:
-            self.open[-1][1].value += text
+            self.open[-1][1].parts.append(text)
 
     def end(self, name: str) -> None:
         self.path.pop()
         if self.open and self.open[-1][0] == len(self.path):
-            self.found.append(self.open.pop()[1])
+            self._add(self.open.pop()[1])
+
+    def _add(self, found: Property) -> None:
+        if len(self.found) < MOST_PROPERTIES:
+            self.found.append(found)
 
 
 def _known(name: str) -> bool:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -355,6 +356,51 @@ def test_deeply_nested_text_is_no_crash(deep):
 def test_other_formats_are_unreadable(file):
     with pytest.raises(UnreadableImage):
         read_provenance(file)
+
+
+def bombs():
+    """A thousand chunks that unpack to megabytes each."""
+    body = b"zTXtparameters\0\0" + zlib.compress(b"Steps: 1, " + b" " * MOST_BYTES)
+    chunk = struct.pack(">I", len(body) - 4) + body + bytes(4)
+    return encoded("png")[:33] + 1000 * chunk
+
+
+def crowded_exif():
+    """Thousands of entries that point at the same megabytes."""
+    entries = struct.pack("<HHII", 0x0131, 2, MOST_BYTES, 8) * 65535
+    return with_chunk(b"eXIf", b"II*\0\x08\0\0\0\xff\xff" + entries + bytes(MOST_BYTES))
+
+
+def crumbled_xmp():
+    """One property in half a million pieces."""
+    return with_chunk(
+        b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(elements=f"<TC260:AIGC>{'x<b/>' * 400_000}</TC260:AIGC>")
+    )
+
+
+def crowded_xmp():
+    return with_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + packet(elements="<TC260:AIGC/>" * 200_000))
+
+
+HOSTILE = {
+    "bombs": bombs,
+    "EXIF": crowded_exif,
+    "XMP in pieces": crumbled_xmp,
+    "XMP in numbers": crowded_xmp,
+    "chunks": lambda: encoded("png")[:33] + bytes(8_000_000),
+    "fill bytes": lambda: b"\xff\xd8" + b"\xff" * 8_000_000,
+    "nested JSON": lambda: with_chunk(b"tEXt", b"prompt\0" + b'{"a":[' + b"{}," * 2_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_files_take_seconds_at_most(kind):
+    file = HOSTILE[kind]()
+    start = time.process_time()
+    found = read_provenance(file)
+    assert time.process_time() - start < 5
+    assert found.verdict == "nothing"
+    assert len(found.declarations) <= 101
 
 
 NAI = json.dumps({"Software": "NovelAI", "Comment": "{}", "Description": "a cat"}).encode()
