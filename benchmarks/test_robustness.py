@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import measurements, photographs, processings, qt_resources, repeated, robustness, robustness_tables
+from benchmarks import (
+    measurements,
+    photographs,
+    processings,
+    qt_resources,
+    reach,
+    repeated,
+    robustness,
+    robustness_tables,
+)
 
 
 def test_one_picture_of_every_set_of_sizes_and_no_other_files(tmp_path: Path) -> None:
@@ -128,6 +137,18 @@ def test_a_cell_counts_what_lies_at_or_under_one_in_a_thousand_million() -> None
     ]
     found = list(robustness_tables.table(rows, [processings.PROCESSINGS[0]]))[-1]
     assert found == "| none | fast | 0.750 [0.19, 0.99] | 0.750 [0.19, 0.99] | 0.500 [0.07, 0.93] | -9 |"
+
+
+def test_the_short_table_gives_the_worst_of_a_group_and_knows_only_processings_that_there_are() -> None:
+    rows = [
+        measurements.Row("x", 64, "as it is", "any", "1", 45.0, 0.99, 0.0, {"noise σ 10": -20, "blur σ 2": p}, {})
+        for p in (-20, -20, -20, -3)
+    ]
+    assert reach.least(rows, ("noise σ 10", "blur σ 2")) == "0.750 [0.19, 0.99] (blur σ 2)"
+    assert reach.least(rows, ("JPEG 90",)) == "–"
+    known = {each.name for each in processings.PROCESSINGS}
+    assert all(set(names) <= known for _, names in reach.GROUPS.values())
+    assert set(robustness.SLOW["rivaGan"]) <= known
 
 
 def test_a_pair_of_keys_is_as_good_as_the_worse_of_them() -> None:
