@@ -5,6 +5,7 @@ the arithmetic of the libraries that it calls, operation for operation: OpenCV's
 uint8, and PyWavelets' `dwt2(…, "haar")`. Pixels are RGB [..., h, w, 3]; for BGR pass `pixels[..., ::-1]`.
 """
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +19,13 @@ OFFSET = {"uint8": 128.0, "float32": 0.5}
 HALF_ROOT = 0.7071067811865476
 """The Haar filter's tap, in float64 as PyWavelets has it."""
 
-ROWS = 128
-"""Rows that `u_plane` works on at a time, so that what it holds stays in the cache of a core."""
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+U_OF_BLUE, V_OF_RED = np.float32(0.492), np.float32(0.877)
+"""U and V of floating point are these times blue − luma and red − luma, plus the offset."""
+
+
+STRIP = 16384
+"""About how many pixels are worked on at a time: what they need fits the cache of a core."""
 
 
 class Bands(NamedTuple):
@@ -40,18 +46,24 @@ def haar(plane: Plane) -> Bands:
 
     float32 stays float32, all else becomes float64. A cell (a b; c d) gives low = (a+b+c+d)/2 up to rounding.
     """
-    values = plane if plane.dtype == np.float32 else plane.astype(np.float64)
+    top, bottom = _halves(plane, axis=-2)
+    left, right = _halves(bottom + top, axis=-1)
+    up, down = _halves(top - bottom, axis=-1)
+    return Bands(right + left, down + up, left - right, up - down)
+
+
+def haar_low(plane: Plane) -> Plane:
+    """`haar(plane).low` without the other bands."""
+    top, bottom = _halves(plane, axis=-2)
+    left, right = _halves(bottom + top, axis=-1)
+    return np.asarray(right + left)
+
+
+def _halves(plane: Plane, axis: int) -> tuple[Plane, Plane]:
+    """The even and the odd rows (axis −2) or columns (−1), times the filter's tap."""
+    values = plane if plane.dtype == np.float32 else plane.astype(np.float64, copy=False)
     scaled = values * values.dtype.type(HALF_ROOT)
-    top, bottom = scaled[..., 0::2, :], scaled[..., 1::2, :]
-    low, vertical = _columns(bottom + top)
-    horizontal, diagonal = _columns(top - bottom)
-    return Bands(low, horizontal, vertical, diagonal)
-
-
-def _columns(rows: Plane) -> tuple[Plane, Plane]:
-    scaled = rows * rows.dtype.type(HALF_ROOT)
-    left, right = scaled[..., 0::2], scaled[..., 1::2]
-    return right + left, left - right
+    return (scaled[..., 0::2, :], scaled[..., 1::2, :]) if axis == -2 else (scaled[..., 0::2], scaled[..., 1::2])
 
 
 def inverse_haar(bands: Bands) -> Plane:
@@ -81,10 +93,10 @@ def to_yuv(pixels: Plane) -> Plane:
 
 
 def _float_yuv(pixels: Plane) -> Plane:
-    luma = pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    luma = pixels @ LUMA
     half = np.float32(OFFSET["float32"])
-    u = (pixels[..., 2] - luma) * np.float32(0.492) + half
-    v = (pixels[..., 0] - luma) * np.float32(0.877) + half
+    u = (pixels[..., 2] - luma) * U_OF_BLUE + half
+    v = (pixels[..., 0] - luma) * V_OF_RED + half
     return np.stack([luma, u, v], axis=-1)
 
 
@@ -110,38 +122,47 @@ def _float_rgb(yuv: Plane) -> Plane:
 
 
 def u_plane(pixels: Plane) -> Plane:
-    """`to_yuv(pixels)[..., 1]` alone, faster: int16 of one uint8 picture [h, w, 3], float32 of floating point."""
-    if pixels.dtype != np.uint8:
-        levels = pixels.astype(np.float32, copy=False)
-        luma = levels @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-        return np.asarray((levels[..., 2] - luma) * np.float32(0.492) + np.float32(OFFSET["float32"]))
-    plane = np.empty(pixels.shape[:2], dtype=np.int16)
-    for top in range(0, len(pixels), ROWS):
-        _whole_u(pixels[top : top + ROWS], out=plane[top : top + ROWS])
+    """`to_yuv(pixels)[..., 1]` alone, faster: float32 [h, w] of pixels [h, w, 3]; whole numbers if they are uint8."""
+    plane = np.empty(pixels.shape[:2], dtype=np.float32)
+    top = 0
+    for strip in u_strips(pixels):
+        plane[top : top + len(strip)] = strip
+        top += len(strip)
     return plane
 
 
-def _whole_u(pixels: Plane, out: Plane) -> None:
-    """`to_yuv`'s integers without leaving 16 bits: the weights of R−G and B−G split into high and low bytes.
+def strip_rows(width: int) -> int:
+    """How many rows of that many pixels are a strip; a multiple of 8."""
+    return max(STRIP // width // 8, 1) * 8
 
-    4899 = 19·256 + 35 and 1868 = 7·256 + 76, so luma − green = (19r + 7b + ⌊(35r + 76b)/2⁸⌋ + 32) >> 6; and
-    8061 = 8192 − 131, so U = (d + ⌊−131d/2¹³⌋ + 257) >> 1 with d = blue − luma. All stay below 2¹⁵.
+
+def u_strips(pixels: Plane) -> Iterator[Plane]:
+    """`u_plane` from top to bottom, some rows at a time, each strip overwriting the one before."""
+    step = strip_rows(pixels.shape[1])
+    levels = np.empty((step, *pixels.shape[1:]), dtype=np.float32)
+    u = np.empty(levels.shape[:2], dtype=np.float32)
+    for top in range(0, len(pixels), step):
+        rows = min(step, len(pixels) - top)
+        np.copyto(levels[:rows], pixels[top : top + rows])
+        compute = _whole_u if pixels.dtype == np.uint8 else _float_u
+        compute(levels[:rows], u[:rows])
+        yield u[:rows]
+
+
+def _whole_u(levels: Plane, u: Plane) -> None:
+    """`to_yuv`'s integers in float32, which holds them exactly: every sum stays under 2²⁴ of its last digit.
+
+    luma − blue is rounded upwards from a half; its product with 8061/2¹⁴ never is a half, so there `rint` will do.
     """
-    red, green, blue = (pixels[..., i].astype(np.int16) for i in range(3))
-    red -= green
-    blue -= green
-    low = np.multiply(red, 35, out=green)
-    scratch = np.multiply(blue, 76, out=out)
-    low += scratch
-    low >>= 8
-    red *= 19
-    red += low
-    red += np.multiply(blue, 7, out=scratch)
-    red += 32
-    red >>= 6
-    blue -= red
-    np.multiply(blue, -131, out=out)
-    out >>= 13
-    out += blue
-    out += 257
-    out >>= 1
+    np.matmul(levels, np.array([4899, 9617, 1868 - 16384], dtype=np.float32) / 16384, out=u)
+    u += np.float32(0.5)
+    np.floor(u, out=u)
+    u *= np.float32(-8061 / 16384)
+    np.rint(u, out=u)
+    u += np.float32(OFFSET["uint8"])
+
+
+def _float_u(levels: Plane, u: Plane) -> None:
+    np.subtract(levels[..., 2], levels @ LUMA, out=u)
+    u *= U_OF_BLUE
+    u += np.float32(OFFSET["float32"])

@@ -1,0 +1,61 @@
+"""The package's dwtDct, which SDXL, FLUX and Stable Diffusion mark with: the largest coefficient of a block.
+
+There is no DCT in it. A block's value is the largest |coefficient| but for the first, at whatever place; embedding
+writes it anew and keeps its sign. Source: invisible-watermark 0.2.0, maxDct.py, methods diffuse_dct_matrix and
+infer_dct_matrix.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hygiene.codecs.blocks import BlockCodec, is_one, low_band, rounded_blocks, target
+from hygiene.codecs.wavelet import Plane
+
+
+@dataclass(frozen=True)
+class DwtDct(BlockCodec):
+    """Reads what the package's dwtDct wrote and the other way round; see `BlockCodec` and `PayloadCodec`.
+
+    What is embedded is what the package embeds, but the package swaps two detail bands, cuts decimals off and sends
+    every pixel through YUV and back; here four pixels of a block change, and no others.
+    """
+
+    name: ClassVar[str] = "dwt_dct"
+
+    def ones(self, picture: Plane) -> NDArray[np.bool_]:
+        peak = _peak(low_band(picture))
+        if picture.dtype != np.uint8:
+            return is_one(peak)
+        doubled = (2 * peak).astype(np.int16) % 72
+        ones = doubled > 36
+        close = (doubled == 0) | (doubled == 36)
+        if close.any():
+            ones[close] = is_one(_peak(rounded_blocks(picture, close).reshape(-1, 4))[:, 0])
+        return ones
+
+    def changes(self, picture: Plane, bits: Plane) -> tuple[Any, Plane]:
+        low = low_band(picture)
+        places = _places(low)
+        value = low[places]
+        size = np.abs(value)
+        return places, np.copysign(1, value) * (target(size, bits) - size)
+
+
+def _peak(low: Plane) -> Plane:
+    """[h/4, w/4]: the largest |coefficient| but the first of every block of 4×4."""
+    size = np.abs(low)
+    size[0::4, 0::4] = 0
+    rows = np.maximum(np.maximum(size[0::4], size[1::4]), np.maximum(size[2::4], size[3::4]))
+    columns = [rows[:, start::4] for start in range(4)]
+    return np.asarray(np.maximum(np.maximum(*columns[:2]), np.maximum(*columns[2:])))
+
+
+def _places(low: Plane) -> tuple[Plane, Plane]:
+    """Rows and columns, each [h/4, w/4], of those coefficients; of equal ones the first."""
+    height, width = (side // 4 for side in low.shape)
+    size = np.abs(low).reshape(height, 4, width, 4).swapaxes(1, 2).reshape(height, width, 16)
+    down, right = np.divmod(1 + size[..., 1:].argmax(axis=2), 4)
+    return 4 * np.arange(height)[:, None] + down, 4 * np.arange(width) + right

@@ -1,0 +1,105 @@
+"""The package's dwtDctSvd: the largest singular value of a block.
+
+The package takes the singular values of a block's DCT. That DCT is a rotation on either side, which changes no singular
+value and turns the singular vectors, so none has to be computed: adding (s' − s)·u·vᵀ to the block itself is the same.
+Source: invisible-watermark 0.2.0, dwtDctSvd.py, methods diffuse_dct_svd and infer_dct_svd.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hygiene.codecs.blocks import STEP, BlockCodec, is_one, low_band, rounded_blocks, target
+from hygiene.codecs.wavelet import Plane
+
+ITERATIONS = 6
+
+TINY = 1e-30
+"""Keeps blocks of nothing but zeros from a division by zero."""
+
+
+class Largest(NamedTuple):
+    """Largest singular values of n matrices 4×4, and their vectors.
+
+    s      [n]
+    u, v   [4, n], unit
+    error  [n]: s is that close to a singular value; inf where that may not be the largest
+    """
+
+    s: Plane
+    u: Plane
+    v: Plane
+    error: Plane
+
+
+@dataclass(frozen=True)
+class DwtDctSvd(BlockCodec):
+    """Reads what the package's dwtDctSvd wrote and the other way round; see `BlockCodec` and `PayloadCodec`."""
+
+    name: ClassVar[str] = "dwt_dct_svd"
+
+    def ones(self, picture: Plane) -> NDArray[np.bool_]:
+        low = low_band(picture)
+        found = largest(_blocks(low))
+        ones = is_one(found.s)
+        close = np.abs(np.mod(found.s + STEP / 4, STEP / 2) - STEP / 4) <= 2 * found.error + 1e-6 * found.s
+        if close.any():
+            ones[close] = is_one(_exact(picture, low, close))
+        return ones.reshape(len(low) // 4, -1)
+
+    def changes(self, picture: Plane, bits: Plane) -> tuple[Any, Plane]:
+        low = low_band(picture)
+        found = _refined(_blocks(low))
+        push = target(found.s, bits.ravel()) - found.s
+        change = (found.u * push)[:, None] * found.v
+        height, width = (side // 4 for side in low.shape)
+        return ..., change.reshape(4, 4, height, width).transpose(2, 0, 3, 1).reshape(low.shape)
+
+
+def _blocks(low: Plane) -> Plane:
+    """[4, 4, n] float64: the blocks of a low band in raster order, one behind the other along the last axis."""
+    height, width = (side // 4 for side in low.shape)
+    planes = low.reshape(height, 4, width, 4).transpose(1, 3, 0, 2)
+    return planes.reshape(4, 4, height * width).astype(np.float64)
+
+
+def largest(blocks: Plane) -> Largest:
+    """Largest singular values of blocks [4, 4, n] by power iteration on BᵀB, many at once.
+
+    With g the Rayleigh quotient and r the residual, some eigenvalue lies within r of g; it is the largest if g − r is
+    more than half of the trace, the sum of all four.
+    """
+    gram = np.einsum("kin,kjn->ijn", blocks, blocks)
+    trace = np.einsum("iin->n", gram)
+    v = gram.sum(axis=1)
+    for _ in range(ITERATIONS):
+        v = np.einsum("ijn,jn->in", gram, v / (np.abs(v).max(axis=0) + TINY))
+    v /= np.sqrt(np.einsum("in,in->n", v, v)) + TINY
+    turned = np.einsum("ijn,jn->in", gram, v)
+    g = np.einsum("in,in->n", v, turned)
+    r = np.sqrt(np.square(turned - g * v).sum(axis=0))
+    s = np.sqrt(g)
+    u = np.einsum("ijn,jn->in", blocks, v) / (s + TINY)
+    error = np.where(g - r > trace / 2, r / (s + TINY), np.inf)
+    return Largest(s, u, v, error)
+
+
+def _refined(blocks: Plane) -> Largest:
+    """`largest`, by LAPACK where iteration has not settled."""
+    found = largest(blocks)
+    rough = ~(found.error <= 1e-6 * found.s)
+    if rough.any():
+        u, s, vt = np.linalg.svd(np.moveaxis(blocks[..., rough], -1, 0))
+        found.s[rough], found.u[:, rough], found.v[:, rough] = s[:, 0], u[:, :, 0].T, vt[:, 0].T
+    return found
+
+
+def _exact(picture: Plane, low: Plane, which: NDArray[np.bool_]) -> Plane:
+    """LAPACK's largest singular values [n] of some blocks, with PyWavelets' rounding where pixels are whole."""
+    if picture.dtype == np.uint8:
+        blocks = rounded_blocks(picture, which.reshape(len(low) // 4, -1))
+    else:
+        blocks = np.moveaxis(_blocks(low)[..., which], -1, 0)
+    return np.asarray(np.linalg.svd(blocks, compute_uv=False)[:, 0])
