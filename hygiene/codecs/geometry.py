@@ -1,8 +1,11 @@
 """Where the pattern may lie after a picture was flipped, turned, cropped, stretched or rotated.
 
 A hypothesis is a matrix A, frequencies as (row, column): what the tile's frequency k/tile became in the canonical
-plane is A·k/tile. The identity is the untouched picture. Grids are fine enough that between two neighbours the
-pattern's highest wave slips by less than a tenth of a turn at the border of a square picture.
+plane is A·k/tile. The identity is the untouched picture.
+
+Grids are coarse: halfway between two neighbours the pattern's highest waves slip by half a turn at the border of a
+square picture, but most waves by little, so that the right cell still stands out. `nearby` and `around` then divide
+the best cells, to steps at which nothing is lost.
 """
 
 import math
@@ -13,8 +16,11 @@ from numpy.typing import NDArray
 
 Matrices = NDArray[np.float64]
 
-STEP = 0.004
-"""Between neighbouring scales, as a logarithm; the same for angles, in radians, would be finer than needed."""
+STEP = 0.012
+"""Between neighbouring scales of the deep search, as a logarithm."""
+
+TOLD = 0.004
+"""A period that has changed by less, as a share, is not worth a word."""
 
 LARGEST_CROP = 2.05
 """A crop to a quarter of the area doubles the pattern's period; a little more for rounding."""
@@ -44,7 +50,7 @@ def with_mirrored(matrices: Matrices) -> Matrices:
 def deep(height: int, width: int) -> Matrices:
     """[M, 2, 2]: quarter turns, crops that keep the aspect (with and without resizing back), stretches.
 
-    To be tried with their mirror images, which makes flips of them.
+    To be tried with their mirror images, which makes flips of them, and refined by `nearby`.
 
     height, width  of the picture as it is: they tell which side was the short one before a stretch
     """
@@ -69,19 +75,21 @@ def stretches(height: int, width: int) -> Matrices:
     return np.stack([np.diag([1 / row, 1 / column]) for row, column in found])
 
 
-COARSE = 0.01
-ANGLE = math.radians(0.5)
-LARGEST_ANGLE = math.radians(15.5)
+COARSE, ANGLE = 0.018, math.radians(0.9)
+"""Between neighbours of the exhaustive search: scales as a logarithm, angles in radians."""
+
+LARGEST_ANGLE = math.radians(15.3)
 
 
 @lru_cache(maxsize=1)
 def coarse() -> Matrices:
-    """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around(1/3)`.
+    """[M, 2, 2]: the wide grid of the exhaustive search, to be refined by `around`.
 
     Rotations up to 15° with the scale of the crop that goes with them; crops with a changed aspect; crops of pictures
     that were turned as well. To be tried with their mirror images.
     """
-    angles = np.arange(-LARGEST_ANGLE, LARGEST_ANGLE + 1e-9, ANGLE)
+    last = round(LARGEST_ANGLE / ANGLE)
+    angles = ANGLE * np.arange(-last, last + 1)
     rotated = [_rotation(angle) / scale for angle in angles for scale in scales(0.8, 1.6, COARSE)]
     cropped = scales(1.0, 1.6, COARSE)
     stretched = [
@@ -94,18 +102,31 @@ def coarse() -> Matrices:
     return np.stack([*rotated, *stretched, *turned])
 
 
+@lru_cache(maxsize=1)
+def nearby() -> Matrices:
+    """[9, 2, 2]: both scales changed by −1, 0, 1 thirds of the deep search's step."""
+    return _scaled(STEP / 3)
+
+
 @lru_cache(maxsize=4)
 def around(share: float) -> Matrices:
-    """[27, 2, 2]: scale, aspect and angle changed by −1, 0, 1 times `share` of the coarse grid's steps."""
-    steps = np.array([-share, 0, share])
-    return np.stack(
-        [
-            np.diag(np.exp([rows * COARSE, columns * COARSE])) @ _rotation(turn * ANGLE)
-            for rows in steps
-            for columns in steps
-            for turn in steps
-        ]
-    )
+    """[27, 2, 2]: both scales and the angle changed by −1, 0, 1 times `share` of the exhaustive search's steps."""
+    turned = np.stack([_rotation(turn * ANGLE) for turn in (-share, 0, share)])
+    return _products(_scaled(share * COARSE), turned)
+
+
+def refined(matrices: Matrices, changes: Matrices) -> Matrices:
+    """[M·n, 2, 2]: every matrix with every small change."""
+    return _products(changes, matrices)
+
+
+def _scaled(step: float) -> Matrices:
+    steps = (-step, 0.0, step)
+    return np.stack([np.diag(np.exp([rows, columns])) for rows in steps for columns in steps])
+
+
+def _products(left: Matrices, right: Matrices) -> Matrices:
+    return np.asarray((left[None] @ right[:, None]).reshape(-1, 2, 2))
 
 
 def _rotation(angle: float) -> NDArray[np.float64]:
@@ -122,6 +143,6 @@ def describe(matrix: NDArray[np.float64]) -> str:
     words = ["mirrored"] if flip else []
     if abs(angle) >= 0.1:
         words.append(f"turned by {angle:.1f}°")
-    if np.abs(periods - 1).max() >= STEP:
+    if np.abs(periods - 1).max() >= TOLD:
         words.append(f"scaled {periods[1]:.2f} × {periods[0]:.2f}")
     return ", ".join(words)

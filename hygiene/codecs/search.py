@@ -1,30 +1,36 @@
 """The deep and the exhaustive search: the keyed correlation under many geometries, each tried at every shift.
 
-The whitened plane is transformed once, with zeros around it; a hypothesis (`geometry`) reads the pattern's bins
-between the samples of that transform, so that no picture is resampled per hypothesis.
+The whitened plane is transformed once, with zeros around it; a hypothesis (`geometry`) reads the pattern's waves out of
+that transform, so that no picture is resampled per hypothesis. A survey of a coarse grid reads the nearest samples; the
+best cells are divided and read between the samples. All points of the finest grid count as tried, for any of them could
+have been chosen.
+
+A survey that does not ask for the key, by the power at the waves of each hypothesis, would be cheaper and pay for less.
+It was measured on photographs: strong marks stand out, faint ones (a quarter of the area as JPEG 75) do not.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_torch_array
+import scipy.fft
+from array_api_compat import array_namespace, device, is_numpy_array
 from numpy.typing import NDArray
-from scipy.fft import next_fast_len
 
 from hygiene.codecs import geometry, planes
 from hygiene.codecs.layouts import Layout
 from hygiene.keys import Key
 
 Array = Any
+Read = Callable[[Array, NDArray[np.float32]], Array]
 
 PADDING = 2.0
-"""The transform is this much finer than the picture, so that straight lines between its samples will do."""
+"""The transform is this much finer than the picture, so that nearest samples, or straight lines between, will do."""
 
-REFINED, REFINED_TWICE = 24, 4
-"""Candidates of the first pass that are looked at closely, and of the second that are looked at once more."""
+DEEP_CELLS, EXHAUSTIVE_CELLS, LAST_CELLS = 4, 16, 2
+"""Best cells of the coarse grids that are looked at closely, and of these, in the exhaustive search, once more."""
 
 
 @dataclass(frozen=True)
@@ -37,65 +43,72 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Bins:
-    """The bins that are correlated, [n] each, on a grid of `side` shifts per direction.
+class Template:
+    """What is correlated: the rectangle of waves that the band fits in, rows −r … r by columns 0 … r.
 
-    rows, columns  frequencies in cycles per tile, −side/2 ≤ row < side/2, 0 ≤ column < side/2
-    weights        complex conjugate of the pattern, so that phases·weights sum to a cosine
-    place          [side · (side/2 + 1)]: which bin belongs at each place of the half spectrum; n = none
-    across         which bin lies at (−row, column); in column 0, the bin itself
+    waves    [2, (2r + 1)(r + 1)]: frequencies (row, column) in cycles per canonical pixel
+    weights  [2, (2r + 1)(r + 1)]: conjugates of the key's pattern and of its mirror image, zero outside the band, so
+             that the real part of Σ phase·weight is a cosine
+    tile     shifts tried per direction
     """
 
-    rows: NDArray[np.float32]
-    columns: NDArray[np.float32]
+    waves: NDArray[np.float32]
     weights: NDArray[np.complex64]
-    place: NDArray[np.int64]
-    across: NDArray[np.int64]
-    side: int
+    tile: int
+
+    @property
+    def reach(self) -> int:
+        """r"""
+        return round(float(self.waves.max()) * self.tile)
+
+    @property
+    def upright(self) -> "Template":
+        """The same without the mirror image."""
+        return replace(self, weights=self.weights[:1])
 
 
 @lru_cache(maxsize=64)
-def _bins(layout: Layout, key: Key, radius: float, side: int) -> Bins:
-    rows, columns = np.nonzero(layout.bins)
-    rows = np.where(rows >= layout.tile // 2, rows - layout.tile, rows)
-    used = np.hypot(rows, columns) < radius
-    rows, columns = rows[used], columns[used]
-    pattern = layout.pattern(key)[layout.bins][used].astype(np.complex128)
-    doubled = np.where(columns == 0, 2.0, 1.0)
-    weights = np.conj(pattern) / np.linalg.norm(pattern) / np.sqrt(len(pattern)) * doubled
-    place = np.full((side, side // 2 + 1), len(pattern))
-    place[rows % side, columns] = np.arange(len(pattern))
-    across = place[np.where(columns == 0, rows, -rows) % side, columns]
-    return Bins(
-        rows.astype(np.float32), columns.astype(np.float32), weights.astype(np.complex64), place.ravel(), across, side
-    )
+def _template(layout: Layout, key: Key) -> Template:
+    reach = int(np.argwhere(layout.bins)[:, 1].max())
+    rows, columns = np.mgrid[-reach : reach + 1, : reach + 1]
+    pattern = layout.pattern(key)[rows, columns].astype(np.complex128)
+    plain = np.conj(pattern) / np.linalg.norm(pattern) / np.sqrt(layout.dimension / 2)
+    mirrored = np.conj(plain[::-1])  # the wave (r, −c) of a real pattern is the conjugate of (−r, c)
+    weights = np.stack([plain, mirrored]) * np.where(columns == 0, 2, 1)  # the transform counts all others twice
+    waves = np.stack([rows, columns]).reshape(2, -1) / layout.tile
+    return Template(waves.astype(np.float32), weights.reshape(2, -1).astype(np.complex64), layout.tile)
 
 
 def deep(plane: Array, layout: Layout, key: Key, height: int, width: int) -> Found:
     """Flips, quarter turns, crops and stretches of one canonical plane [1, h, w] of a picture of that size."""
-    once = geometry.deep(height, width)
-    matrices = geometry.with_mirrored(once)
-    cosines = _both_cosines(_transform(plane, layout), once, _bins(layout, key, np.inf, layout.tile), layout)
-    best = int(cosines.argmax())
-    return Found(float(cosines[best]), matrices[best], len(matrices))
+    template, spectrum = _template(layout, key), _transform(plane)
+    grid, cell = geometry.deep(height, width), geometry.nearby()
+    close = geometry.refined(_surveyed(_phases(spectrum), grid, template)[:DEEP_CELLS], cell)
+    return _best(spectrum, close, template, 2 * len(grid) * len(cell))
 
 
 def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
-    """Rotations, crops with a changed aspect or turned: a wide grid on the low waves of the middle square, its best
-    cells closely, the best of those on the whole plane.
-
-    All points of the finest grid count as tried, for any of them could have been chosen.
+    """Rotations, crops with a changed aspect or turned: a wide grid on the middle square, its best cells closely, the
+    best of those on the whole plane.
     """
-    once, cell, bins = geometry.coarse(), geometry.around(1 / 3), _bins(layout, key, np.inf, layout.tile)
-    grid = geometry.with_mirrored(once)
-    middle = _transform(_middle(plane), layout)
-    low = _bins(layout, key, layout.tile / 4, layout.tile // 2)  # waves that half as many shifts can hold
-    rough = _both_cosines(middle, once, low, layout)
-    near = _refined(grid[np.argsort(-rough)[:REFINED]], cell)
-    close = _refined(near[np.argsort(-_cosines(middle, near, bins, layout))[:REFINED_TWICE]], geometry.around(1 / 9))
-    cosines = _cosines(_transform(plane, layout), close, bins, layout)
+    template, middle = _template(layout, key), _phases(_transform(_middle(plane)))
+    grid, cell = geometry.coarse(), geometry.around(1 / 3)
+    near = geometry.refined(_surveyed(middle, grid, template)[:EXHAUSTIVE_CELLS], cell)
+    order = np.argsort(-_cosines(middle, near, template.upright, _nearest)[:, 0])
+    close = geometry.refined(near[order[:LAST_CELLS]], geometry.around(1 / 9))
+    return _best(_transform(plane), close, template, 2 * len(grid) * len(cell) ** 2)
+
+
+def _surveyed(unit: Array, grid: NDArray[np.float64], template: Template) -> NDArray[np.float64]:
+    """The grid's hypotheses and their mirror images [2M, 2, 2], the best first."""
+    cosines = _cosines(unit, grid, template, _nearest)
+    return geometry.with_mirrored(grid)[np.argsort(-cosines.T.ravel())]
+
+
+def _best(spectrum: Array, matrices: NDArray[np.float64], template: Template, hypotheses: int) -> Found:
+    cosines = _cosines(spectrum, matrices, template.upright, _between)[:, 0]
     best = int(cosines.argmax())
-    return Found(float(cosines[best]), close[best], len(grid) * len(cell) ** 2)
+    return Found(float(cosines[best]), matrices[best], hypotheses)
 
 
 def _middle(plane: Array) -> Array:
@@ -106,87 +119,93 @@ def _middle(plane: Array) -> Array:
     return plane[:, top : top + side, left : left + side]
 
 
-def _refined(matrices: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Every matrix with every small change, [M·n, 2, 2]."""
-    return (cell[None] @ matrices[:, None]).reshape(-1, 2, 2)
+def _transform(plane: Array) -> Array:
+    """Spectrum [H, W], zero frequency in the middle, of the whitened plane, its centre at the origin, zeros around.
 
-
-def _transform(plane: Array, layout: Layout) -> Array:
-    """Half spectrum [H, W/2 + 1] of the whitened plane, its centre at the origin, zeros around."""
+    The outermost rows and columns are set to zero: whatever lies beyond Nyquist is read there.
+    """
     xp = array_namespace(plane)
     whitened, _ = planes.whiten(plane)
     _, height, width = whitened.shape
-    high, wide = (next_fast_len(int(PADDING * side), real=True) for side in (height, width))
-    wide += wide % 2
+    high, wide = (2 * scipy.fft.next_fast_len(int(PADDING * side / 2)) for side in (height, width))
+    signs = np.outer(*(np.cos(np.pi * (np.arange(side) - side // 2)) for side in (height, width)))
+    signed = whitened[0] * planes.to_like(signs.astype(np.float32), whitened)  # moves zero frequency to the middle
     place = xp.zeros((high, wide), dtype=whitened.dtype, device=device(plane))
-    place[:height, :width] = whitened[0]
-    return xp.fft.rfftn(xp.roll(place, (-(height // 2), -(width // 2)), axis=(0, 1)))
+    top, left = height // 2, width // 2
+    place[: height - top, : width - left] = signed[top:, left:]
+    place[: height - top, wide - left :] = signed[top:, :left]
+    place[high - top :, : width - left] = signed[:top, left:]
+    place[high - top :, wide - left :] = signed[:top, :left]
+    spectrum = _fft(place).fftn(place)
+    spectrum[0, :] = spectrum[-1, :] = 0
+    spectrum[:, 0] = spectrum[:, -1] = 0
+    return spectrum
 
 
-def _cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> NDArray[np.float64]:
-    """The best cosine over all shifts, per hypothesis [M]."""
-    return np.concatenate([_best_shift(phases, bins) for phases in _phases(spectrum, matrices, bins, layout)])
+def _fft(array: Array) -> Any:
+    """SciPy's transforms several lines at once; NumPy's take each by itself, which costs four times as much."""
+    return scipy.fft if is_numpy_array(array) else array_namespace(array).fft
 
 
-def _both_cosines(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> NDArray[np.float64]:
-    """The same for the hypotheses and, behind them, their mirror images [2M].
-
-    The mirrored pattern's wave (r, c) lies where (r, −c) of the plain one would; a real plane has there the conjugate
-    of what it has at (−r, c), which has been read already.
-    """
-    plain, mirrored = [], []
-    for phases in _phases(spectrum, matrices, bins, layout):
-        xp = array_namespace(phases)
-        across = xp.conj(xp.take(phases, planes.to_like(bins.across, phases), axis=1))
-        plain.append(_best_shift(phases, bins))
-        mirrored.append(_best_shift(xp.where(planes.to_like(bins.columns == 0, phases), phases, across), bins))
-    return np.concatenate(plain + mirrored)
-
-
-def _phases(spectrum: Array, matrices: NDArray[np.float64], bins: Bins, layout: Layout) -> Iterator[Array]:
-    """What each hypothesis reads at the bins, at unit amplitude: [chunk, n] after [chunk, n]."""
+def _cosines(spectrum: Array, matrices: NDArray[np.float64], template: Template, read: Read) -> NDArray[np.float64]:
+    """The best cosine over all shifts [M, k], of each hypothesis with each of the template's weights [k, n]."""
     xp = array_namespace(spectrum)
-    chunk = 512 if is_torch_array(spectrum) else 32  # on a CPU the chunk should stay in its cache
-    waves = np.stack([bins.rows, bins.columns]) / np.float32(layout.tile)
+    chunk = 16 if is_numpy_array(spectrum) else 512  # on a CPU the chunk should stay in its cache
+    weights = planes.to_like(template.weights, spectrum)
+    found = []
     for start in range(0, len(matrices), chunk):
-        values = _read(spectrum, matrices[start : start + chunk].astype(np.float32) @ waves)
-        yield values / (xp.abs(values) + 1e-6)
+        some = matrices[start : start + chunk].astype(np.float32)
+        frequencies = (some.reshape(-1, 2) @ template.waves).reshape(len(some), 2, -1)
+        found.append(_best_shift(read(spectrum, frequencies)[:, None, :] * weights, template))
+    return planes.to_numpy(xp.concat(found))
 
 
-def _best_shift(phases: Array, bins: Bins) -> NDArray[np.float64]:
-    """The best cosine over all shifts of each row of phases [M, n]."""
-    xp = array_namespace(phases)
-    product = phases * planes.to_like(bins.weights, phases)
-    empty = xp.zeros((product.shape[0], 1), dtype=product.dtype, device=device(product))
-    grid = xp.take(xp.concat([product, empty], axis=1), planes.to_like(bins.place, phases), axis=1)
-    shape = (product.shape[0], bins.side, bins.side // 2 + 1)
-    shifts = xp.fft.irfftn(xp.reshape(grid, shape), s=(bins.side, bins.side), axes=(1, 2))
-    return planes.to_numpy(xp.max(shifts, axis=(1, 2))) * (bins.side**2 / 2)
+def _best_shift(products: Array, template: Template) -> Array:
+    """[M, k]: the greatest of the cosines that products [M, k, n] of phases and weights sum to, over all shifts."""
+    xp = array_namespace(products)
+    *batch, _ = products.shape
+    tile, reach = template.tile, template.reach
+    products = xp.reshape(products, (*batch, 2 * reach + 1, reach + 1))
+    grid = xp.zeros((*batch, tile, tile // 2 + 1), dtype=products.dtype, device=device(products))
+    grid[:, :, : reach + 1, : reach + 1] = products[:, :, reach:]
+    grid[:, :, tile - reach :, : reach + 1] = products[:, :, :reach]
+    shifts = _fft(grid).irfftn(grid, s=(tile, tile), axes=(2, 3))
+    return xp.max(xp.reshape(shifts, (*batch, -1)), axis=2) * (tile**2 / 2)
 
 
-def _read(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
-    """Values [M, n] at `frequencies` [M, 2, n] (cycles per pixel, row and column), linear between the samples.
+def _nearest(unit: Array, frequencies: NDArray[np.float32]) -> Array:
+    """The phases [M, n] at the samples nearest to `frequencies` [M, 2, n] (cycles per pixel, row and column)."""
+    row, column = _positions(unit, frequencies)
+    return _taken(unit, (np.rint(row) * unit.shape[1] + np.rint(column)).astype(np.int64))
 
-    Zero where a frequency is beyond Nyquist: no evidence.
-    """
-    xp = array_namespace(spectrum)
-    high, columns = spectrum.shape
-    there = np.abs(frequencies).max(axis=1) < 0.5  # a stretch may push a wave beyond what the pixels can hold
-    opposite = frequencies[:, 1] < 0  # a real plane's other half is the conjugate at the opposite frequency
-    sign = np.where(opposite, -1, 1) * there
-    row, column = frequencies[:, 0] * sign * high, frequencies[:, 1] * sign * (2 * (columns - 1))
-    up, left = np.floor(row), np.floor(column)
-    down_weight, right_weight = (row - up).astype(np.float32), (column - left).astype(np.float32)
-    first = (up.astype(np.int64) % high) * columns + left.astype(np.int64)
-    second = ((up.astype(np.int64) + 1) % high) * columns + left.astype(np.int64)
-    flat = xp.reshape(spectrum, (-1,))
 
-    def pair(index: NDArray[np.int64]) -> Array:
-        here, beside = (
-            xp.reshape(xp.take(flat, planes.to_like(i.ravel(), flat)), index.shape) for i in (index, index + 1)
-        )
-        return here + planes.to_like(right_weight, flat) * (beside - here)
+def _between(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
+    """The same, of values that lie on straight lines between the samples."""
+    high, wide = spectrum.shape
+    row, column = _positions(spectrum, frequencies)
+    up, left = np.minimum(row.astype(np.int64), high - 2), np.minimum(column.astype(np.int64), wide - 2)
+    down, right = (planes.to_like(each.astype(np.float32), spectrum) for each in (row - up, column - left))
+    corner = up * wide + left
+    above, below = (
+        first + right * (second - first)
+        for first, second in ((_taken(spectrum, at), _taken(spectrum, at + 1)) for at in (corner, corner + wide))
+    )
+    return _phases(above + down * (below - above))
 
-    top, bottom = pair(first), pair(second)
-    values = (top + planes.to_like(down_weight, flat) * (bottom - top)) * planes.to_like(there.astype(np.float32), flat)
-    return xp.where(planes.to_like(opposite, flat), xp.conj(values), values)
+
+def _positions(spectrum: Array, frequencies: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Rows and columns [M, n] of the spectrum; beyond Nyquist the outermost ones, which hold no evidence."""
+    high, wide = spectrum.shape
+    row, column = frequencies[:, 0] * high + high // 2, frequencies[:, 1] * wide + wide // 2
+    return np.clip(row, 0, high - 1), np.clip(column, 0, wide - 1)
+
+
+def _taken(values: Array, index: NDArray[np.int64]) -> Array:
+    xp = array_namespace(values)
+    flat = xp.take(xp.reshape(values, (-1,)), planes.to_like(index.ravel(), values), axis=0)
+    return xp.reshape(flat, index.shape)
+
+
+def _phases(values: Array) -> Array:
+    """At unit amplitude; nothing where there is nothing."""
+    return values * (1 / (array_namespace(values).abs(values) + 1e-6))

@@ -11,7 +11,7 @@ from skimage import data
 from hygiene.codecs import Spread, geometry
 from hygiene.codecs import search as searches
 from hygiene.codecs.layouts import LAYOUTS
-from hygiene.codecs.planes import canonical
+from hygiene.codecs.planes import canonical, whiten
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError
 from hygiene.images import Picture
@@ -96,6 +96,14 @@ def test_only_the_exhaustive_search_finds_rotations(marked, degrees):
     assert Spread(search="deep").score(changed, KEY).log10_p[0] > -6
 
 
+@pytest.mark.parametrize(("name", "short", "degrees"), [("grass", 400, 3), ("grass", 256, 10), ("astronaut", 256, 10)])
+def test_rotations_are_found_in_fine_texture_too(name, short, degrees):
+    """The low waves alone point elsewhere in these."""
+    marked = Spread().embed(photo(name, short)[None], KEY)[0]
+    changed = np.ascontiguousarray(rotated(marked, degrees))[None]
+    assert Spread(search="exhaustive").score(changed, KEY).log10_p[0] < -15
+
+
 def test_auto_spends_the_deep_search_only_where_fast_found_nothing(marked):
     auto = Spread(search="auto")
     here, mirrored = marked["moon"][None], np.ascontiguousarray(marked["moon"][:, ::-1])[None]
@@ -115,10 +123,49 @@ def test_a_hypothesis_at_the_identity_is_the_fast_path(marked):
     assert uncorrected == pytest.approx(fast - math.log10(2 * 4096), abs=0.05 * abs(fast))
 
 
+def test_a_mirror_image_is_a_hypothesis_of_its_own(marked):
+    layout = LAYOUTS[3]
+    spectrum = searches._transform(canonical(marked["rocket"][None].astype(np.float32), layout))
+    template, turned = searches._template(layout, KEY), geometry.coarse()[::300]
+    both = searches._cosines(spectrum, turned, template, searches._between)
+    alone = searches._cosines(spectrum, turned @ geometry.MIRROR, template.upright, searches._between)
+    np.testing.assert_allclose(both[:, 1:], alone, atol=1e-5)
+    assert np.abs(both[:, 0] - both[:, 1]).min() > 1e-4
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (200, 255), (129, 64)])
+def test_the_transform_is_read_as_a_sum_over_the_picture_would_be(shape):
+    """Phases e^{-2πi f·x} about the centre: exact at the samples, nearly so between them, none beyond Nyquist."""
+    plane = np.random.default_rng(0).normal(100, 20, (1, *shape)).astype(np.float32)
+    whitened = whiten(plane)[0][0]
+    spectrum = searches._transform(plane)
+    samples = np.array([[3, -17, 40], [25, 8, -30]]) / np.array(spectrum.shape)[:, None]
+    x, y = (np.arange(side) - side // 2 for side in reversed(shape))
+
+    def summed(frequencies):
+        values = [np.exp(-2j * np.pi * f * y) @ whitened @ np.exp(-2j * np.pi * g * x) for f, g in frequencies.T]
+        return np.array(values) / np.abs(values)
+
+    read = searches._nearest(searches._phases(spectrum), samples[None].astype(np.float32))[0]
+    np.testing.assert_allclose(read, summed(samples), atol=1e-3)
+    some = np.random.default_rng(1).uniform(-0.4, 0.4, (2, 300))
+    agreement = np.real(np.conj(searches._between(spectrum, some[None].astype(np.float32))[0]) * summed(some)).mean()
+    assert agreement > 0.95
+    outside = np.array([[0.6, 0.1, -0.7], [0.1, -0.5, 0.9]], dtype=np.float32)[None]
+    assert not np.any(searches._between(spectrum, outside))
+
+
+def test_every_hypothesis_that_could_be_chosen_is_counted(marked):
+    layout, shape = LAYOUTS[3], marked["coffee"].shape
+    plane = canonical(marked["coffee"][None].astype(np.float32), layout)
+    assert searches.deep(plane, layout, KEY, *shape).hypotheses == 2 * 9 * len(geometry.deep(*shape))
+    assert searches.exhaustive(plane, layout, KEY).hypotheses == 2 * 27 * 27 * len(geometry.coarse())
+
+
 def test_every_search_pays_for_its_tries():
     hosts = [photo(name, 128)[:128, :128][None] for name in PHOTOS]
     rng = np.random.default_rng(5)
-    for search, keys, levels in (("deep", 16, (0.3, 0.1, 0.03)), ("exhaustive", 3, (0.5, 0.3))):
+    for search, keys, levels in (("deep", 16, (0.3, 0.1, 0.03)), ("exhaustive", 4, (0.5, 0.3, 0.1))):
         codec = Spread(search=search)
         scores = np.array([codec.score(host, Key(rng.bytes(32))).log10_p[0] for host in hosts for _ in range(keys)])
         for level in levels:
