@@ -15,6 +15,7 @@ from hygiene.errors import ConfigurationError
 @common.key_option
 @common.generators_option
 @common.search_option
+@common.two_keys_option
 @click.option("--untagged", type=common.FOLDER, help="Pictures without the mark; only `filter --fpr` needs them.")
 @click.option("--processing", default="", metavar="TEXT", help="What TAGGED went through, in words, for the record.")
 @common.workers_option
@@ -27,6 +28,7 @@ def calibrate(
     key_file: Path,
     generators: tuple[str, ...],
     search: str,
+    two_keys: bool,
     untagged: Path | None,
     processing: str,
     workers: int,
@@ -48,7 +50,7 @@ def calibrate(
     from hygiene.files import write_text
     from hygiene.pipeline import calibrate as calibrate_dataset
 
-    detectors = common.load_detectors(key_file, generators, search)
+    detectors = common.load_detectors(key_file, generators, search, two_keys)
     if out.is_dir() or not out.parent.is_dir():
         raise ConfigurationError(f"cannot write {out}: expected the name of a file in a folder that exists")
     if out.exists():

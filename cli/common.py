@@ -40,6 +40,9 @@ search_option = click.option(
     help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 10 times slower. "
     "exhaustive: also rotated; slower again. auto: deep where fast found nothing.",
 )
+two_keys_option = click.option(
+    "--two-keys", is_flag=True, help="Two independent marks, and both must be found: p is the weaker one's, squared."
+)
 payload_option = click.option(
     "--payload",
     metavar="HEX|NAME",
@@ -125,17 +128,17 @@ def load_payload(text: str | None, registry: Path | None) -> "Payload | None":
 
 
 def load_detectors(
-    key_file: Path, generators: Sequence[str], search: str, registry: "Registry | None" = None
+    key_file: Path, generators: Sequence[str], search: str, two_keys: bool, registry: "Registry | None" = None
 ) -> "list[Detector]":
     """The detectors of the key itself, or of its subkeys for the named generators."""
     from hygiene.codecs.spread import Spread
-    from hygiene.detectors.keyed import KeyedDetector
+    from hygiene.detectors import KeyedDetector, TwoKeyDetector
     from hygiene.keys import load_key
 
-    key = load_key(key_file)
-    if not generators:
-        return [KeyedDetector(Spread(search=search), key, registry=registry)]
-    return [KeyedDetector(Spread(search=search), key.subkey(name), name, registry) for name in generators]
+    codec, key = Spread(search=search), load_key(key_file)
+    made = [KeyedDetector(codec, key.subkey(name), name, registry) for name in generators]
+    made = made or [KeyedDetector(codec, key, registry=registry)]
+    return [TwoKeyDetector(each) for each in made] if two_keys else [*made]
 
 
 def load_subkey(key_file: Path, generator: str | None) -> "Key":

@@ -27,6 +27,7 @@ class MarkFound(HygieneError):
 @common.key_option
 @common.generators_option
 @common.search_option
+@common.two_keys_option
 @click.option("--payload", is_flag=True, help="Also read the payloads beside marks; they may name a generator.")
 @common.registry_option
 @click.option(
@@ -53,6 +54,7 @@ def detect(
     key_file: Path,
     generators: tuple[str, ...],
     search: str,
+    two_keys: bool,
     payload: bool,
     registry: Path | None,
     max_p: float,
@@ -81,7 +83,7 @@ def detect(
     from hygiene.registry import load_registry
 
     names: Registry | None = load_registry(registry) if registry else {} if payload else None
-    detectors = common.load_detectors(key_file, generators, search, names)
+    detectors = common.load_detectors(key_file, generators, search, two_keys, names)
     counts: Counter[str] = Counter()
     searches: Counter[str] = Counter()
     rows: list[tuple[str, str, str]] = []

@@ -23,6 +23,7 @@ LOOSE = 0.01
 @common.key_option
 @common.generators_option
 @common.search_option
+@common.two_keys_option
 @click.option("--max-p", type=SHARE, help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given]")
 @click.option("--fpr", type=SHARE, help="Exclude at most this share of untagged pictures; takes --calibration.")
 @click.option(
@@ -46,6 +47,7 @@ def filter(
     key_file: Path,
     generators: tuple[str, ...],
     search: str,
+    two_keys: bool,
     max_p: float | None,
     fpr: float | None,
     recalls: tuple[float, ...],
@@ -76,7 +78,7 @@ def filter(
     """
     from hygiene.pipeline import filter_dataset
 
-    detectors = common.load_detectors(key_file, generators, search)
+    detectors = common.load_detectors(key_file, generators, search, two_keys)
     policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence)
     with common.progress() as progress:
         report = filter_dataset(

@@ -15,6 +15,7 @@ from cli import common
 @click.option(
     "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 48]"
 )
+@common.two_keys_option
 @common.payload_option
 @common.registry_option
 @click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
@@ -28,6 +29,7 @@ def tag(
     key_file: Path,
     generator: str | None,
     psnr: float | None,
+    two_keys: bool,
     payload: str | None,
     registry: Path | None,
     copy_refused: bool,
@@ -64,6 +66,7 @@ def tag(
             key,
             psnr=psnr,
             payload=common.load_payload(payload, registry),
+            two_keys=two_keys,
             copy_refused=copy_refused,
             max_pixels=max_pixels,
             workers=workers,

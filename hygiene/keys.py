@@ -42,6 +42,11 @@ class Key:
             raise ConfigurationError("the generator's name is empty: expected a name, or no generator at all")
         return Key(self._derive(f"generator:{generator}", KEY_BYTES))
 
+    @property
+    def twin(self) -> "Key":
+        """An independent second key, for the two-key rule."""
+        return Key(self._derive("twin", KEY_BYTES))
+
     def random(self, purpose: str) -> np.random.Generator:
         """A reproducible stream of random numbers for `purpose`, independent between purposes and keys."""
         seed = np.frombuffer(self._derive(f"stream:{purpose}", 32), dtype=np.uint64)

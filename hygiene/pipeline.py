@@ -77,6 +77,7 @@ def tag_dataset(
     *,
     psnr: float | None = None,
     payload: Payload | None = None,
+    two_keys: bool = False,
     copy_refused: bool = False,
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
@@ -86,11 +87,12 @@ def tag_dataset(
 
     Each written picture is read back and scored. tags.jsonl has a line per picture, manifest.json the counts.
     psnr: strength in dB, None for adaptive. payload: bits to put beside the mark where there is room for them.
-    copy_refused: also copy, unmarked, the pictures that cannot be tagged.
+    two_keys: also mark with `key.twin`, for `TwoKeyDetector`. copy_refused: also copy, unmarked, what cannot be tagged.
     """
     codec, reader = Spread(psnr, payload=payload), open_reader(source)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
     settings |= {} if payload is None else {"payload": str(payload)}
+    settings |= {"two_keys": True} if two_keys else {}
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
@@ -99,7 +101,18 @@ def tag_dataset(
     frame = ledger.manifest("tag", source, {"settings": settings, "passed_over": listing.passed_over})
     paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]
     tasks = (
-        TagTask(reader, shard, out, codec, key, copy_refused, max_pixels, path, ledger.fingerprint(shard, settings))
+        TagTask(
+            reader,
+            shard,
+            out,
+            codec,
+            key,
+            two_keys,
+            copy_refused,
+            max_pixels,
+            path,
+            ledger.fingerprint(shard, settings),
+        )
         for shard, path in zip(listing.shards, paths, strict=True)
     )
     counts: Counter[tuple[str, str]] = Counter()
@@ -248,7 +261,7 @@ def _finish(results: Iterator[object]) -> None:
         continue
 
 
-_SAME = ("codec", "key", "psnr", "payload", "copy_refused")
+_SAME = ("codec", "key", "psnr", "payload", "two_keys", "copy_refused")
 
 
 def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Path) -> None:

@@ -1,19 +1,21 @@
 """Tag the pictures of one shard, check each by reading back what was written, and remember the outcomes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from hygiene import files, images
+from hygiene.codecs.base import Batch
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
 from hygiene.datasets import Reader, Shard, open_writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.detectors.keyed import KeyedDetector
+from hygiene.detectors.two_keys import TwoKeyDetector
 from hygiene.errors import TagRefused, UnreadableImage
 from hygiene.keys import Key
 from hygiene.records import Record
@@ -49,6 +51,7 @@ class TagTask:
     out: Path
     codec: Spread
     key: Key
+    two_keys: bool
     copy_refused: bool
     max_pixels: int
     path: Path
@@ -101,7 +104,7 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
     raster = images.decode_raster(record.data, task.max_pixels)
     if min(raster.pixels.shape[:2]) < SMALLEST_SIDE:
         raise TagRefused(f"too small: the short side must have at least {SMALLEST_SIDE} pixels")
-    marked = images.from_batch(task.codec.embed(images.to_batch(raster.pixels), task.key))
+    marked = images.from_batch(_embedded(images.to_batch(raster.pixels), task))
     if np.array_equal(marked, raster.pixels):
         return _already(record, task), record.data
     data = images.encode(raster, marked)
@@ -110,6 +113,12 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
         raise TagRefused(f"the mark does not survive writing: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}")
     psnr = images.psnr(raster.pixels, marked)
     return TagOutcome(record.id, "tagged", psnr=psnr, log10_p=log10_p, payload=payload, bytes=len(data)), data
+
+
+def _embedded(batch: Batch, task: TagTask) -> Batch:
+    """With the mark, and with the twin key's beside it if the two-key rule is to hold."""
+    marked = task.codec.embed(batch, task.key)
+    return replace(task.codec, payload=None).embed(marked, task.key.twin) if task.two_keys else marked
 
 
 def _already(record: Record, task: TagTask) -> TagOutcome:
@@ -124,7 +133,7 @@ def _read_back(id: str, data: bytes, task: TagTask) -> tuple[float, str]:
     """log10 p of an encoded picture, and its payload if one was asked for, by the detector's own path."""
     picture = images.decode_luma(data, task.max_pixels)
     detector = KeyedDetector(task.codec, task.key, registry=None if task.codec.payload is None else {})
-    detection = detector.detect(id, picture)
+    detection = (TwoKeyDetector(detector) if task.two_keys else detector).detect(id, picture)
     return detection.log10_p, str(detection.finding.get("payload", ""))
 
 

@@ -2,5 +2,6 @@
 
 from hygiene.detectors.base import Detection, Detector, Unreadable
 from hygiene.detectors.keyed import KeyedDetector
+from hygiene.detectors.two_keys import TwoKeyDetector
 
-__all__ = ["Detection", "Detector", "KeyedDetector", "Unreadable"]
+__all__ = ["Detection", "Detector", "KeyedDetector", "TwoKeyDetector", "Unreadable"]

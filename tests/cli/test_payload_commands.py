@@ -101,3 +101,20 @@ def test_the_same_generation_twice_is_refused(shop):
     code, out, err = call("register", "generators.json", "other", "--generation", 3)
     assert (code, out) == (2, "")
     assert "already" in err
+
+
+def test_two_keys_are_tagged_found_calibrated_and_filtered_together(shop):
+    assert tag("--two-keys")[0] == 0
+    for options, found in (((), 2), (("--two-keys",), 2)):
+        code, out, _ = call("detect", "tagged", "--key", "my.key", "--workers", 1, *options)
+        assert code == 0
+        assert sum(json.loads(line)["found"] for line in out.splitlines()) == found
+    assert call("calibrate", "tagged", "calibration.json", "--key", "my.key", "--two-keys", "--workers", 1)[0] == 0
+    assert "spread-two-keys:" in (shop / "calibration.json").read_text()
+    assert call("tag", "generated", "once", "--key", "my.key", "--workers", 1)[0] == 0
+    code, out, _ = call(
+        "filter", "once", "kept", "--key", "my.key", "--two-keys", "--max-p", "1e-9", "--workers", 1, "--format", "json"
+    )
+    assert (code, json.loads(out)["outputs"][0]["excluded"]) == (0, 0)
+    code, _, err = call("tag", "generated", "tagged", "--key", "my.key", "--workers", 1)
+    assert (code, "two_keys True then" in err) == (2, True)

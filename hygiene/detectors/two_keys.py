@@ -1,0 +1,32 @@
+"""The two-key rule: two independent marks, and a picture counts as marked where both are found.
+
+One key's p-value is a probability over that key: copies of one picture, and pictures much like it, share one draw, so
+a pool with many copies of an unlucky picture loses them all. With two keys both draws have to be unlucky.
+"""
+
+from dataclasses import dataclass, replace
+
+from hygiene.detectors.base import Detection
+from hygiene.detectors.keyed import KeyedDetector
+from hygiene.images import Picture
+
+
+@dataclass(frozen=True)
+class TwoKeyDetector:
+    """Evidence that both the marks of a key and of its twin (`Key.twin`) are there.
+
+    first  the detector of the key itself; its finding is the pair's
+    """
+
+    first: KeyedDetector
+
+    @property
+    def name(self) -> str:
+        return f"{self.first.codec.name}-two-keys:{self.first.key.digest}"
+
+    def detect(self, id: str, picture: Picture) -> Detection:
+        """log10 p is twice the weaker mark's: both of two independent keys score so well with probability p²."""
+        second = replace(self.first, key=self.first.key.twin, registry=None)
+        one, other = self.first.detect(id, picture), second.detect(id, picture)
+        weaker = max(one.log10_p, other.log10_p)
+        return Detection(id, self.name, 2 * weaker, -2 * weaker, one.finding)
