@@ -21,6 +21,9 @@ PAYLOAD_SHARE = 0.68
 """A payload's push as a share of the presence mark's, for one symbol; it grows with the fourth root of their number."""
 
 MASK_POWER = 0.7
+LARGEST_ACTIVITY = 16.0
+"""Grey levels of local deviation beyond which no more is hidden: edges of text and line art would be spoilt."""
+
 AMPLITUDE_KNEE = 0.5
 REDUNDANT_SHARE = 0.8
 
@@ -35,10 +38,20 @@ def unit_delta(plane: Array, key: Key, payload: Payload | None) -> tuple[Array, 
     scale = layout.short / min(plane.shape[-2:])
     half, deviation = planes.spectrum(planes.canonical(plane, layout), layout)
     pattern = _draw(_informed(half, _wanted(half, key, layout, payload), layout), layout, plane, scale)
-    mask = planes.enlarge(deviation**MASK_POWER + 1.0, plane.shape[1], plane.shape[2], scale)
-    delta = mask * pattern
+    delta = _mask(plane, deviation, scale) * pattern
     size, plain = (xp.sqrt(xp.mean(each * each, axis=(1, 2), keepdims=True) + 1e-20) for each in (delta, pattern))
     return delta / size, FLAT_CHANGE * planes.to_numpy(size / plain)[:, 0, 0]
+
+
+def _mask(plane: Array, deviation: Array, scale: float) -> Array:
+    """How much a change is hidden at each native pixel, [B, h, w], 1 in flat areas, even beside an edge.
+
+    The canonical `deviation` spreads over WINDOW canonical pixels, which are many native ones: around text and lines
+    that alone would mark the empty paper.
+    """
+    xp = array_namespace(plane)
+    activity = xp.minimum(planes.enlarge(deviation, plane.shape[1], plane.shape[2], scale), 2.0 * planes.texture(plane))
+    return xp.clip(activity, 0.0, LARGEST_ACTIVITY) ** MASK_POWER + 1.0
 
 
 def _informed(half: Array, wanted: Array, layout: Layout) -> Array:

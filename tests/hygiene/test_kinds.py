@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from scipy.ndimage import maximum_filter, minimum_filter
 from skimage import data
 
 from hygiene import images, png
@@ -124,3 +125,16 @@ def luma_change(before, after):
     old, new = (images.decode_raster(each).pixels for each in (before, after))
     change = (new.astype(float) - old) * (255 / np.iinfo(old.dtype).max)
     return change if change.ndim == 2 else change @ (0.299, 0.587, 0.114)
+
+
+@pytest.mark.parametrize(
+    "name", ["text page", "light text on dark", "two tones", "line art", "pixel art", "white margin", "black frame"]
+)
+def test_the_empty_ground_beside_edges_hardly_changes(tagged, name):
+    before, after, _ = tagged[name]
+    change = luma_change(before, after)
+    seen = images.decode_luma(before).luma.astype(float)
+    ground = maximum_filter(seen, 7) == minimum_filter(seen, 7)
+    assert ground.mean() > 0.1
+    assert np.abs(change[ground]).max() <= 4.5
+    assert np.sqrt(np.mean(change[ground] ** 2)) <= 1
