@@ -99,6 +99,16 @@ def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
     return _best(_transform(plane), close, template, 2 * len(grid) * len(cell) ** 2)
 
 
+def phases_under(matrix: NDArray[np.float64], plane: Array, layout: Layout) -> NDArray[np.complex128]:
+    """The used bins under one hypothesis, [1, tile, tile//2 + 1], unit vectors like those of `planes.phases`."""
+    rows, columns = np.nonzero(layout.bins)
+    waves = np.stack([np.where(rows > layout.tile // 2, rows - layout.tile, rows), columns]) / layout.tile
+    values = planes.to_complex(_between(_transform(plane), (matrix @ waves).astype(np.float32)[None]))
+    half = np.zeros((1, *layout.bins.shape), dtype=np.complex128)
+    half[0, layout.bins] = values[0] / np.sqrt(layout.dimension / 2)
+    return half
+
+
 def _surveyed(unit: Array, grid: NDArray[np.float64], template: Template) -> NDArray[np.float64]:
     """The grid's hypotheses and their mirror images [2M, 2, 2], the best first."""
     cosines = _cosines(unit, grid, template, _nearest)

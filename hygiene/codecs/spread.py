@@ -137,7 +137,9 @@ class Spread:
         return [self._read(plane[i : i + 1], key, among) for i in range(plane.shape[0])]
 
     def _read(self, plane: Array, key: Key, among: Sequence[Payload]) -> Reading:
-        tries = [_aligned(plane, layout, key) for layout in searched_layouts(min(plane.shape[-2:]))]
+        tries = [_fast_alignment(plane, layout, key) for layout in searched_layouts(min(plane.shape[-2:]))]
+        if min(each[0] for each in tries) > PRESENT_LOG10_P:  # else the picture is as it was embedded
+            tries += [_searched_alignment(plane, key, name) for name in SEARCHES[self.search][1:]]
         _, layout, aligned = min(tries, key=lambda each: each[0])
         return symbols.read(aligned, layout, key, among)
 
@@ -221,29 +223,49 @@ def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64
     return statistics.cosine_log10_p(planes.to_numpy(best), layout.dimension)
 
 
-def _aligned(plane: Array, layout: Layout, key: Key) -> tuple[float, Layout, NDArray[np.complex128]]:
-    """log10 p of one picture's best shift, and its phases [n], shifted back by it."""
+Alignment = tuple[float, Layout, NDArray[np.complex128]]
+"""log10 p of one picture's mark where it was looked for, and its phases [n] there, shifted back by the best shift."""
+
+
+def _fast_alignment(plane: Array, layout: Layout, key: Key) -> Alignment:
     half, _ = planes.spectrum(planes.canonical(plane, layout), layout)
-    phases = planes.phases(half, layout)
-    cosines = planes.to_numpy(planes.correlation(phases, planes.to_like(layout.pattern(key), half), layout))
+    return _aligned(planes.to_complex(planes.phases(half, layout)), layout, key)
+
+
+def _searched_alignment(plane: Array, key: Key, name: str) -> Alignment:
+    layout, found = min(_searched(plane, key, name), key=lambda each: _found_log10_p(*each))
+    small = planes.canonical(plane, layout)
+    return _aligned(search.phases_under(found.matrix, small, layout), layout, key)
+
+
+def _aligned(phases: NDArray[np.complex128], layout: Layout, key: Key) -> Alignment:
+    cosines = planes.to_numpy(planes.correlation(phases, layout.pattern(key).astype(np.complex128), layout))
     log10_p = float(statistics.cosine_log10_p(cosines.max(), layout.dimension))
-    back = np.conj(embedding.shift_waves(cosines, layout))
-    return log10_p, layout, (planes.to_complex(phases) * back)[0][layout.bins]
+    return log10_p, layout, (phases * np.conj(embedding.shift_waves(cosines, layout)))[0][layout.bins]
 
 
 def _search_log10_p(plane: Array, key: Key, name: str) -> tuple[float, str]:
     """log10 p of a deep or exhaustive search of one picture [1, h, w], paid for, and its geometry in words."""
+    tries = _searched(plane, key, name)
+    layout, found = min(tries, key=lambda each: _found_log10_p(*each))
+    hypotheses = sum(tried.hypotheses * where.searches for where, tried in tries)
+    log10_p = float(statistics.bonferroni_log10_p(_found_log10_p(layout, found), hypotheses))
+    return log10_p, geometry.describe(found.matrix)
+
+
+def _searched(plane: Array, key: Key, name: str) -> list[tuple[Layout, search.Found]]:
+    """What the search finds in each layout that it looks in."""
     height, width = plane.shape[-2:]
-    tries, hypotheses = [], 0
     own = own_layout(min(height, width))
+    tries = []
     for layout in (each for each in searched_layouts(min(height, width)) if each.short >= own.short):
         small = planes.canonical(plane, layout)
         if name == "deep":
-            found = search.deep(small, layout, key, height, width)
+            tries.append((layout, search.deep(small, layout, key, height, width)))
         else:
-            found = search.exhaustive(small, layout, key)
-        hypotheses += found.hypotheses * layout.searches
-        log10_p = float(statistics.cosine_log10_p(found.cosine, layout.dimension))
-        tries.append((log10_p, geometry.describe(found.matrix)))
-    best, where = min(tries)
-    return float(statistics.bonferroni_log10_p(best, hypotheses)), where
+            tries.append((layout, search.exhaustive(small, layout, key)))
+    return tries
+
+
+def _found_log10_p(layout: Layout, found: search.Found) -> float:
+    return float(statistics.cosine_log10_p(found.cosine, layout.dimension))

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from scipy.linalg import hadamard
 from skimage import data
 
@@ -191,3 +191,23 @@ class TestSpread:
     def test_a_second_payload_does_not_overwrite_the_first(self):
         first = Spread(payload=Payload(1, 32)).embed(photograph(512)[None], KEY)
         np.testing.assert_array_equal(Spread(payload=Payload(2, 32)).embed(first, KEY), first)
+
+    @pytest.mark.parametrize(
+        ("search", "turned"),
+        [
+            ("deep", lambda image: ImageOps.mirror(image)),
+            ("deep", lambda image: image.rotate(90, expand=True)),
+            ("auto", lambda image: image.crop((30, 20, 473, 463))),
+            ("deep", lambda image: image.resize((590, 512))),
+            ("exhaustive", lambda image: image.rotate(5, Image.Resampling.BICUBIC).crop((40, 40, 472, 472))),
+        ],
+        ids=["flip", "quarter turn", "crop to 75 %", "stretch", "rotation"],
+    )
+    def test_it_is_read_where_the_search_found_the_mark(self, search, turned):
+        payload = Payload(0xDEADBEEF, 32)
+        marked = Spread(payload=payload).embed(photograph(512)[None], KEY)[0]
+        luma = np.asarray(turned(Image.fromarray(marked)).convert("L"))[None]
+        reading = Spread(search=search).read(luma, KEY)[0]
+        assert reading.payload == payload
+        assert told(reading)
+        assert not told(Spread().read(luma, KEY)[0]), "the fast search alone finds no mark here"
