@@ -58,8 +58,6 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         if marker in _STANDALONE:
             continue
         size = int.from_bytes(data[at : at + 2], "big")
-        if size < 2:
-            return
         yield marker, at + 2, at + size
         at += size
 

@@ -10,7 +10,7 @@ import numpy as np
 from hygiene.errors import TagRefused
 from hygiene.images import MAX_PIXELS, Bytes8, decode_raster, sniff
 from hygiene.provenance import generators
-from hygiene.provenance.bounded import MOST_BYTES, inflate, load_object
+from hygiene.provenance.bounded import inflate, load_object
 from hygiene.provenance.containers import png_chunks
 from hygiene.provenance.declaration import Declaration
 
@@ -40,7 +40,7 @@ def declaration_of_alpha(alpha: Bytes8) -> Declaration | None:
     magic, length = header[: len(_PLAIN)], int.from_bytes(header[len(_PLAIN) :], "big") // 8
     if magic not in (_COMPRESSED, _PLAIN):
         return None
-    raw = _bytes(alpha, _HEADER, min(length, MOST_BYTES))
+    raw = _bytes(alpha, _HEADER, length)
     text = (inflate(raw, _GZIP) if magic == _COMPRESSED else raw).decode("utf-8", "replace")
     return _declaration(text)
 

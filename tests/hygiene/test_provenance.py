@@ -54,6 +54,13 @@ def exif(user_comment=None, **fields):
     return tags
 
 
+def intel(user_comment):
+    """A TIFF stream with the low byte first, and the comment in its Exif directory."""
+    first = struct.pack("<HHHIII", 1, 0x8769, 4, 1, 26, 0)
+    second = struct.pack("<HHHIII", 1, 0x9286, 7, len(user_comment), 44, 0)
+    return b"II*\0\x08\0\0\0" + first + second + user_comment
+
+
 def packet(attributes="", elements=""):
     """An XMP packet by the rules of XMP Specification Part 1 §7."""
     return (
@@ -128,6 +135,11 @@ GENERATED = {
     "A1111 EXIF in PNG": (encoded("png", exif=exif(NARROW, Artist="me")), "Automatic1111", "PNG eXIf UserComment"),
     "A1111 little-endian": (
         encoded("jpeg", exif=exif(b"UNICODE\0" + INFOTEXT.encode("utf-16-le"))),
+        "Automatic1111",
+        "JPEG APP1 EXIF UserComment",
+    ),
+    "A1111 TIFF of Intel's order": (
+        encoded("jpeg", exif=b"Exif\0\0" + intel(NARROW)),
         "Automatic1111",
         "JPEG APP1 EXIF UserComment",
     ),
@@ -352,6 +364,12 @@ def test_deeply_nested_text_is_no_crash(deep):
     assert read_provenance(png_text(prompt=deep, workflow='{"nodes":' + deep)).verdict == "nothing"
 
 
+def test_webp_chunks_start_at_even_offsets():
+    file = encoded("webp", exif=b"odd", xmp=source_type("trainedAlgorithmicMedia"))
+    assert b"EXIF\3\0\0\0odd\0XMP " in file
+    assert read_provenance(file).verdict == "generated"
+
+
 @pytest.mark.parametrize("file", [b"", b"GIF89a", b"hello"])
 def test_other_formats_are_unreadable(file):
     with pytest.raises(UnreadableImage):
@@ -407,7 +425,9 @@ NAI = json.dumps({"Software": "NovelAI", "Comment": "{}", "Description": "a cat"
 
 
 @pytest.mark.parametrize("height", [1, 7, 40, 153])
-@pytest.mark.parametrize(("magic", "text"), [(b"stealth_pngcomp", gzip.compress(NAI)), (b"stealth_pnginfo", NAI)])
+@pytest.mark.parametrize(
+    ("magic", "text"), [(b"stealth_pngcomp", gzip.compress(NAI)), (b"stealth_pnginfo", NAI)], ids=["packed", "plain"]
+)
 def test_stealth_alpha(magic, text, height):
     found = declaration_of_alpha(stealth_alpha(magic, text, height, width=-(-2400 // height)))
     assert (found.kind, found.source) == ("generated", "NovelAI")

@@ -22,7 +22,7 @@ from skimage import data
 
 from hygiene.errors import ConfigurationError, KeyFileError, TagRefused, UnreadableImage
 from hygiene.provenance import Declaration, Signer, declare, load_signer, read_provenance
-from hygiene.provenance.c2pa import OFFLINE
+from hygiene.provenance.c2pa import OFFLINE, join_segments
 from hygiene.provenance.containers import jpeg_segments
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -209,6 +209,14 @@ def test_a_manifest_of_many_segments_is_joined(monkeypatch):
     assert read_provenance(file).verdict == "captured"
     monkeypatch.setitem(sys.modules, "c2pa", None)
     assert read_provenance(file).verdict == "captured"
+
+
+@pytest.mark.parametrize("header", [b"\0\1\0\0jumb", b"\0\0\0\1jumb\0\0\0\0\0\1\0\0"], ids=["32 bits", "64 bits"])
+def test_segments_are_joined_without_their_repeated_headers(header):
+    boxes = header + b"the description of c2pa and its content"
+    parts = [boxes[len(header) + at :][:13] for at in range(0, len(boxes) - len(header), 13)]
+    bodies = [b"\0\1" + number.to_bytes(4, "big") + header + part for number, part in enumerate(parts, 1)]
+    assert join_segments(bodies) == boxes
 
 
 def test_other_jumbf_is_none_of_ours():
