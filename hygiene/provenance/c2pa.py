@@ -61,13 +61,19 @@ def declarations(data: bytes, format: str, store: bytes, where: str, trust_ancho
     return found or [Declaration("other", "C2PA", "a manifest without a claim that can be read", where)]
 
 
+def package() -> Any:
+    """c2pa-python, an optional extra: ImportError without it."""
+    import c2pa
+
+    return c2pa
+
+
 class _Broken(Exception):
     """What c2pa-python could not read, and why."""
 
 
 def _report(data: bytes, format: str, trust_anchors: str) -> Mapping[str, Any]:
-    import c2pa
-
+    c2pa = package()
     settings = OFFLINE | ({"trust": {"trust_anchors": trust_anchors}} if trust_anchors else {})
     try:
         with (

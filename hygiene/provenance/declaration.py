@@ -1,6 +1,5 @@
 """What a file says about where its picture comes from: one statement, and what all of them amount to."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,8 +40,8 @@ class Provenance:
     @property
     def verdict(self) -> Verdict:
         """The strongest kind: generated, then edited, then captured. What decides nothing leaves "nothing"."""
-        first = self.decisive
-        return "nothing" if first is None or first.kind == "other" else first.kind
+        kinds = {each.kind for each in self.declarations}
+        return next((kind for kind in _VERDICTS if kind in kinds), "nothing")
 
     @property
     def generative(self) -> bool:
@@ -51,15 +50,17 @@ class Provenance:
 
     @property
     def decisive(self) -> Declaration | None:
-        """The first declaration of the strongest kind; of equal ones, one with generated parts goes before."""
+        """The declaration to tell first: generated, then generated in parts, then edited, captured, other."""
         return min(self.declarations, key=_rank, default=None)
 
 
-_ORDER: Sequence[Kind] = ("generated", "edited", "captured", "other")
+_VERDICTS: tuple[Literal["generated", "edited", "captured"], ...] = ("generated", "edited", "captured")
 
 
-def _rank(declaration: Declaration) -> tuple[int, bool]:
-    return _ORDER.index(declaration.kind), not declaration.generative
+def _rank(declaration: Declaration) -> tuple[bool, bool, int]:
+    kind = declaration.kind
+    order = _VERDICTS.index(kind) if kind != "other" else len(_VERDICTS)
+    return kind != "generated", not declaration.generative, order
 
 
 def printable(text: str) -> str:

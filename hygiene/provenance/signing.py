@@ -16,7 +16,7 @@ from typing import Any
 
 import hygiene
 from hygiene.errors import ConfigurationError, KeyFileError, TagRefused
-from hygiene.provenance.c2pa import INSTALL, OFFLINE
+from hygiene.provenance.c2pa import INSTALL, OFFLINE, package
 from hygiene.provenance.vocabulary import GENERATED
 
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
@@ -98,10 +98,9 @@ def _refused(c2pa: Any) -> Iterator[None]:
 
 def _package() -> Any:
     try:
-        import c2pa
+        return package()
     except ImportError:
         raise ConfigurationError(f"signing C2PA manifests takes c2pa-python: {INSTALL}") from None
-    return c2pa
 
 
 def _private_key(path: Path) -> Any:
