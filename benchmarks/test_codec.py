@@ -13,8 +13,9 @@ from benchmarks import plain
 from hygiene.codecs import Spread
 from hygiene.codecs.spread import REQUIRED_LOG10_P
 from hygiene.detectors import KeyedDetector
-from hygiene.images import Raster, decode_luma, encode
+from hygiene.images import Raster, encode
 from hygiene.keys import Key
+from hygiene.looks import Look
 
 KEY = Key(b"k" * 32)
 PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket")
@@ -73,7 +74,7 @@ def test_detect_from_bytes(compare, side):
     files = [_jpeg(picture) for picture in Spread().embed(photographs(side), KEY)]
     detector = KeyedDetector(Spread(), KEY)
     found, _ = compare(
-        lambda: [detector.detect("", decode_luma(file)).log10_p for file in files],
+        lambda: [detector.detect("", Look(file)).log10_p for file in files],
         lambda: [plain.grey_levels(file) for file in files],
         "other work: Pillow's full decode to grey, nothing scored",
         len(files),

@@ -152,7 +152,7 @@ def _print_report(report: "FilterReport") -> None:
 
     rows = []
     for output in report.outputs:
-        counts, limit = output.counts, output.max_log10_p
+        counts, limit = output.counts, output.rule.max_log10_p
         places = (counts.seen, counts.kept, counts.total_excluded, common.reasons(dict(counts.unreadable)))
         rows.append((output.folder, f"{limit:.2f}", f"{nominal_fpr(limit):.1e}", *places))
     common.print_table(("output", "max log10 p", "nominal FPR", "seen", "kept", "excluded", "unreadable"), rows)
@@ -163,7 +163,7 @@ def _warn_if_loose(report: "FilterReport") -> None:
     from hygiene.policies import nominal_fpr
 
     for output in report.outputs:
-        price = nominal_fpr(output.max_log10_p)
+        price = nominal_fpr(output.rule.max_log10_p)
         if output.facts["policy"] == "recall" and price > LOOSE:
             common.note(
                 f"warning: recall {output.facts['recall']:g} takes a threshold that excludes up to {price:.1%} of the "

@@ -126,7 +126,7 @@ def filter_row(recall: float, report: FilterReport, number: int, truth: dict[str
         "recall_high": recall_high,
         "fpr_measured": gone["real"] / out_of["real"],
         "fpr_upper": statistics.proportion_upper(gone["real"], out_of["real"]),
-        "max_log10_p": output.max_log10_p,
+        "max_log10_p": output.rule.max_log10_p,
         "seen": output.counts.seen,
         "kept": output.counts.kept,
         "excluded": output.counts.total_excluded,

@@ -141,11 +141,12 @@ def _self_check() -> Iterator[Check]:
         from hygiene.codecs.spread import Spread
         from hygiene.detectors.keyed import KeyedDetector
         from hygiene.keys import Key
+        from hygiene.looks import Look
 
         picture = _picture()
         key, other = Key(b"1" * 32), Key(b"2" * 32)
         marked = Spread().embed(picture[None], key)[0]
-        seen = images.decode_luma(images.encode(images.Raster(picture, None, "jpeg"), marked))
+        seen = Look(images.encode(images.Raster(picture, None, "jpeg"), marked))
         right, wrong = (KeyedDetector(Spread(), each).detect("check", seen).log10_p for each in (key, other))
         if right > -9 or wrong < -6:
             raise HygieneError(f"log10 p is {right:.1f} with the key and {wrong:.1f} with another")

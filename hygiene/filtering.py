@@ -2,20 +2,39 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from hygiene import statistics
-from hygiene.detectors.base import Detection, Unreadable
+from hygiene.detectors.base import Declared, Detection, Statement, Unreadable
 
 Evidence = Detection | Unreadable
 Outcome = Literal["kept", "excluded", "unreadable"]
+DECLARED = "provenance"
+"""What excluded a record that says so of itself."""
+
 OUTCOMES: tuple[Outcome, ...] = ("kept", "excluded", "unreadable")
+
+
+GENERATED: frozenset[Statement] = frozenset({"generated"})
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is excluded: a log10 p at or under `max_log10_p`, and files that say one of `declared` of themselves."""
+
+    max_log10_p: float
+    declared: frozenset[Statement] = frozenset()
+
+    def causes(self, evidence: Detection) -> tuple[str, ...]:
+        """The detectors for whose sake the record goes; empty: it is kept."""
+        marked = (evidence.detector,) if evidence.log10_p <= self.max_log10_p else ()
+        return marked + ((DECLARED,) if evidence.declared and evidence.declared in self.declared else ())
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many records went where. excluded: per detector; unreadable: per kind of reason."""
+    """How many records went where. excluded: by the first detector that excludes; unreadable: by kind of reason."""
 
     kept: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
@@ -34,33 +53,42 @@ class Counts:
         return sum(self.unreadable.values())
 
 
-def strongest(detections: Sequence[Detection]) -> Detection:
-    """The detection with the smallest p, which pays for all that were tried (Bonferroni); ties go to the first."""
-    best = min(detections, key=lambda detection: detection.log10_p)
-    log10_p = float(statistics.bonferroni_log10_p(best.log10_p, len(detections)))
-    return Detection(best.id, best.detector, log10_p, best.statistic, best.finding)
+def combined(results: Sequence[Detection | Declared]) -> Detection:
+    """One row of evidence from all detectors: the smallest p, which pays for all that were tried (Bonferroni; ties go
+    to the first), and what the file says of itself, which is no test and pays nothing.
+    """
+    tests = [each for each in results if isinstance(each, Detection)]
+    said = next((each for each in results if isinstance(each, Declared)), None)
+    if not tests:
+        assert said is not None, "at least one detector looked"
+        return Detection(said.id, said.detector, 0.0, 0.0, said.finding, said.declared)
+    best = min(tests, key=lambda detection: detection.log10_p)
+    log10_p = float(statistics.bonferroni_log10_p(best.log10_p, len(tests)))
+    if said is None:
+        return replace(best, log10_p=log10_p)
+    return replace(best, log10_p=log10_p, finding=best.finding | said.finding, declared=said.declared)
 
 
-def outcome(evidence: Evidence, max_log10_p: float) -> Outcome:
-    """What becomes of one record: excluded iff its log10 p is at or under `max_log10_p`."""
+def outcome(evidence: Evidence, rule: Rule) -> Outcome:
+    """What becomes of one record."""
     if isinstance(evidence, Unreadable):
         return "unreadable"
-    return "excluded" if evidence.log10_p <= max_log10_p else "kept"
+    return "excluded" if rule.causes(evidence) else "kept"
 
 
-def split(stream: Iterable[Evidence], max_log10_p: float) -> Iterator[tuple[Outcome, Evidence]]:
+def split(stream: Iterable[Evidence], rule: Rule) -> Iterator[tuple[Outcome, Evidence]]:
     """Each record's evidence with what becomes of it, in the order of the stream."""
-    return ((outcome(evidence, max_log10_p), evidence) for evidence in stream)
+    return ((outcome(evidence, rule), evidence) for evidence in stream)
 
 
-def count(parts: Iterable[tuple[Outcome, Evidence]]) -> Counts:
-    """The counts of what `split` yields."""
+def count(stream: Iterable[Evidence], rule: Rule) -> Counts:
+    """What `split` makes of the stream, counted."""
     kept, excluded, unreadable = 0, Counter[str](), Counter[str]()
-    for where, evidence in parts:
+    for evidence in stream:
         if isinstance(evidence, Unreadable):
             unreadable[kind(evidence.reason)] += 1
-        elif where == "excluded":
-            excluded[evidence.detector] += 1
+        elif causes := rule.causes(evidence):
+            excluded[causes[0]] += 1
         else:
             kept += 1
     return Counts(kept, dict(excluded), dict(unreadable))

@@ -45,7 +45,7 @@ def versions() -> dict[str, str]:
 
 
 def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
-    """One Parquet row per record, in order: id, detector, log10_p, statistic, finding (JSON), reason.
+    """One Parquet row per record, in order: id, detector, log10_p, statistic, finding (JSON), declared, reason.
 
     An unreadable record has a reason and nulls; a scored one has no reason. `mark` is the `fingerprint`.
     """
@@ -61,6 +61,7 @@ def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
             "finding": pa.array(
                 [json.dumps(row.finding) if isinstance(row, Detection) else None for row in rows], pa.string()
             ),
+            "declared": pa.array([getattr(row, "declared", None) for row in rows], pa.string()),
             "reason": pa.array([getattr(row, "reason", None) for row in rows], pa.string()),
         }
     ).replace_schema_metadata({_META: mark.encode()})
@@ -93,7 +94,8 @@ def _evidence(row: dict[str, Any]) -> Evidence:
     id = _original(row["id"])
     if row["reason"] is not None:
         return Unreadable(id, row["reason"])
-    return Detection(id, row["detector"], row["log10_p"], row["statistic"], json.loads(row["finding"]))
+    finding = json.loads(row["finding"])
+    return Detection(id, row["detector"], row["log10_p"], row["statistic"], finding, row["declared"])
 
 
 def _printable(id: str) -> str:

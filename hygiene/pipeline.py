@@ -6,7 +6,7 @@ and returns what it did as a small report. Nothing here prints. With several wor
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from hygiene import engines, files, images, ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, open_reader
 from hygiene.datasets.folder import inside
-from hygiene.detectors.base import Detection, Detector, Unreadable
+from hygiene.detectors.base import Detection, Detector, Statement, Unreadable
+from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
-from hygiene.filtering import Counts, Evidence, kind
+from hygiene.filtering import GENERATED, Counts, Evidence, Rule, kind
 from hygiene.keys import Key
 from hygiene.payloads import Payload
 from hygiene.policies import Calibration, Policy
@@ -44,10 +45,10 @@ class TagReport:
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One output of `filter_dataset`: where it is, the threshold it came to and how, and the counts."""
+    """One output of `filter_dataset`: where it is, the rule it came to and how, and the counts."""
 
     folder: Path
-    max_log10_p: float
+    rule: Rule
     facts: Mapping[str, str | float | int]
     counts: Counts
 
@@ -189,6 +190,7 @@ def filter_dataset(
     detectors: Detectors,
     policies: Policy | Mapping[str, Policy],
     *,
+    declared: Collection[Statement] = GENERATED,
     lists_only: bool = False,
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
@@ -199,6 +201,8 @@ def filter_dataset(
     An output holds kept/, excluded/ and unreadable/ with copies (byte for byte, sidecars too) unless `lists_only`,
     kept.jsonl, excluded.jsonl and unreadable.jsonl with a line per record, and manifest.json. The scores stay in
     `out`/scores: a stopped run continues, and another policy scores nothing anew. `pool` stays as it is.
+
+    declared  of the files that a detector reads statements from, those that say one of these are excluded as well
     """
     made, reader = detectors_of(detectors), open_reader(pool)
     named = policies if isinstance(policies, Mapping) else {".": policies}
@@ -207,13 +211,15 @@ def filter_dataset(
     listing = reader.listing()
     check_outputs(out, named, listing, lists_only)
     frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
+    said = frozenset(declared if any(isinstance(each, ProvenanceDetector) for each in made) else ())
+    frame |= {"declared": sorted(said)} if said else {}
     frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
     scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
     with ledger.locked(out, earlier):
         files.write_json(out / ledger.MANIFEST, frame | {"complete": False})
         _score(reader, scores, made, max_pixels, workers, progress)
         evidence = scores.log10_p()
-        outputs = tuple(_decide(out / name, policy, scores, evidence) for name, policy in named.items())
+        outputs = tuple(_decide(out / name, policy, scores, evidence, said) for name, policy in named.items())
         if not lists_only:
             _copy(reader, listing, scores, outputs, workers, progress)
         return _filter_report(out, frame, outputs)
@@ -246,7 +252,7 @@ def _copy(
     workers: int,
     progress: Progress | None,
 ) -> None:
-    targets = tuple((output.folder, output.max_log10_p) for output in outputs)
+    targets = tuple((output.folder, output.rule) for output in outputs)
     tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
     with engines.threads(workers) as run:
         _finish(tracked(run(copy_shard, tasks), listing, "copy", progress))
@@ -314,12 +320,12 @@ def _check_policies(policies: Mapping[str, Policy], detectors: str) -> None:
         policy.threshold(np.empty(0))
 
 
-def _decide(folder: Path, policy: Policy, scores: Scores, evidence: Any) -> SplitReport:
-    """The threshold, and the lists by it; copies of an earlier run follow first."""
+def _decide(folder: Path, policy: Policy, scores: Scores, evidence: Any, said: frozenset[Statement]) -> SplitReport:
+    """The rule, and the lists by it; copies of an earlier run follow first."""
     threshold = policy.threshold(evidence)
-    settle(folder, scores, threshold.max_log10_p)
-    counts = write_lists(folder, scores, threshold.max_log10_p)
-    return SplitReport(folder, threshold.max_log10_p, threshold.facts, counts)
+    rule = Rule(threshold.max_log10_p, said)
+    settle(folder, scores, rule)
+    return SplitReport(folder, rule, threshold.facts, write_lists(folder, scores, rule))
 
 
 def _filter_report(out: Path, frame: Mapping[str, Any], outputs: tuple[SplitReport, ...]) -> FilterReport:
@@ -342,7 +348,7 @@ def _output_entry(output: SplitReport) -> dict[str, Any]:
     counts = output.counts
     return {
         "policy": dict(output.facts),
-        "max_log10_p": output.max_log10_p,
+        "max_log10_p": output.rule.max_log10_p,
         "seen": counts.seen,
         "kept": counts.kept,
         "excluded": counts.total_excluded,

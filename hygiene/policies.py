@@ -34,6 +34,14 @@ def nominal_fpr(max_log10_p: float) -> float:
     return float(10.0**max_log10_p)
 
 
+@dataclass(frozen=True)
+class DeclaredOnly:
+    """No p-value excludes anything: for runs that go by what files say of themselves alone."""
+
+    def threshold(self, log10_p: ArrayLike) -> Threshold:
+        return Threshold(-math.inf, {"policy": "declared"})
+
+
 class Policy(Protocol):
     """A way to choose the threshold; `log10_p` [n] is the pool's evidence, which most policies do not need."""
 

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from hygiene import images, ledger
+from hygiene import ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, Shard
 from hygiene.detectors.base import Detector, Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, UnreadableImage
-from hygiene.filtering import Evidence, strongest
+from hygiene.filtering import Evidence, combined
 from hygiene.keys import Key
+from hygiene.looks import Look
 from hygiene.records import Record
 
 Result = TypeVar("Result")
@@ -114,10 +115,10 @@ def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:
     if isinstance(item, Unreadable):
         return item
     try:
-        picture = images.decode_luma(item.data, task.max_pixels)
+        look = Look(item.data, task.max_pixels)
+        return combined([detector.detect(item.id, look) for detector in task.detectors])
     except UnreadableImage as error:
         return Unreadable(item.id, str(error))
-    return strongest([detector.detect(item.id, picture) for detector in task.detectors])
 
 
 def tracked(results: Iterable[Result], listing: Listing, stage: str, progress: Progress | None) -> Iterator[Result]:

@@ -1,4 +1,4 @@
-"""Put every scored record where a threshold wants it: three lists, and copies byte for byte."""
+"""Put every scored record where a rule wants it: three lists, and copies byte for byte."""
 
 import contextlib
 import os
@@ -12,18 +12,18 @@ from hygiene.datasets import Listing, Reader, Shard, open_writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
-from hygiene.filtering import OUTCOMES, Counts, Evidence, Outcome, count, outcome, split
+from hygiene.filtering import OUTCOMES, Counts, Evidence, Outcome, Rule, count, outcome, split
 from hygiene.scoring import Scores
 
 
 @dataclass(frozen=True)
 class CopyTask:
-    """targets: the output folders, each with its threshold (max log10 p)."""
+    """targets: the output folders, each with its rule."""
 
     reader: Reader
     shard: Shard
     scores: Scores
-    targets: tuple[tuple[Path, float], ...]
+    targets: tuple[tuple[Path, Rule], ...]
 
 
 def check_outputs(out: Path, names: Iterable[str], listing: Listing, lists_only: bool) -> None:
@@ -51,26 +51,26 @@ def _check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
         )
 
 
-def write_lists(folder: Path, scores: Scores, limit: float) -> Counts:
+def write_lists(folder: Path, scores: Scores, rule: Rule) -> Counts:
     """kept.jsonl, excluded.jsonl and unreadable.jsonl, a line per record; the counts."""
     with contextlib.ExitStack() as stack:
         add = {where: stack.enter_context(files.lines(folder / f"{where}.jsonl")) for where in OUTCOMES}
 
-        def listed() -> Iterator[tuple[Outcome, Evidence]]:
-            for where, row in split(scores.rows(), limit):
-                add[where](_line(row, limit))
-                yield where, row
+        def listed() -> Iterator[Evidence]:
+            for where, row in split(scores.rows(), rule):
+                add[where](_line(row, rule))
+                yield row
 
-        return count(listed())
+        return count(listed(), rule)
 
 
-def settle(folder: Path, scores: Scores, limit: float) -> None:
-    """Move the copies of an earlier run to where this threshold wants them."""
+def settle(folder: Path, scores: Scores, rule: Rule) -> None:
+    """Move the copies of an earlier run to where this rule wants them."""
     if not _has_copies(folder):
         return
     for shard in scores.shards:
         for entry, row in zip(shard.entries, scores.of(shard), strict=True):
-            _move(folder, (entry.id, *entry.sidecars), outcome(row, limit))
+            _move(folder, (entry.id, *entry.sidecars), outcome(row, rule))
 
 
 def copy_shard(task: CopyTask) -> None:
@@ -81,15 +81,18 @@ def copy_shard(task: CopyTask) -> None:
             if not isinstance(row, Unreadable):
                 raise ConfigurationError(f"{item.id} went away during the run ({item.reason}): run it again")
             continue
-        for folder, limit in task.targets:
-            open_writer(folder / outcome(row, limit)).write(item)
+        for folder, rule in task.targets:
+            open_writer(folder / outcome(row, rule)).write(item)
 
 
-def _line(row: Evidence, limit: float) -> dict[str, Any]:
+def _line(row: Evidence, rule: Rule) -> dict[str, Any]:
     if isinstance(row, Unreadable):
         return {"id": row.id, "reason": row.reason}
-    line = {"id": row.id, "detector": row.detector, "log10_p": row.log10_p, "threshold": limit}
-    return line | ({"finding": row.finding} if row.finding else {})
+    causes = rule.causes(row)
+    line = {"id": row.id, "detector": row.detector, "log10_p": row.log10_p, "threshold": rule.max_log10_p}
+    line |= {"declared": row.declared} if row.declared else {}
+    line |= {"finding": row.finding} if row.finding else {}
+    return line | ({"excluded_by": causes} if causes else {})
 
 
 def _has_copies(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from hygiene.detectors.keyed import KeyedDetector
 from hygiene.detectors.two_keys import TwoKeyDetector
 from hygiene.errors import TagRefused, UnreadableImage
 from hygiene.keys import Key
+from hygiene.looks import Look
 from hygiene.records import Record
 
 
@@ -131,9 +132,8 @@ def _already(record: Record, task: TagTask) -> TagOutcome:
 
 def _read_back(id: str, data: bytes, task: TagTask) -> tuple[float, str]:
     """log10 p of an encoded picture, and its payload if one was asked for, by the detector's own path."""
-    picture = images.decode_luma(data, task.max_pixels)
     detector = KeyedDetector(task.codec, task.key, registry=None if task.codec.payload is None else {})
-    detection = (TwoKeyDetector(detector) if task.two_keys else detector).detect(id, picture)
+    detection = (TwoKeyDetector(detector) if task.two_keys else detector).detect(id, Look(data, task.max_pixels))
     return detection.log10_p, str(detection.finding.get("payload", ""))
 
 

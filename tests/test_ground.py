@@ -16,7 +16,7 @@ MAY_IMPORT = {"hygiene": set(), "evaluator": {"hygiene"}, "cli": {"hygiene", "ev
 ROOMS = [
     {"errors", "__init__"},
     {"files", "images", "keys", "payloads", "png", "records", "registry", "statistics"},
-    {"codecs", "provenance"},
+    {"codecs", "looks", "provenance"},
     {"detectors"},
     {"policies"},
     {"filtering"},

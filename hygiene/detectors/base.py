@@ -1,25 +1,43 @@
 """What every detector offers: evidence about one record. A threshold is a policy's business, not a detector's."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
-from hygiene.images import Picture
+from hygiene.looks import Look
+
+Finding = dict[str, str | float | int]
+"""What was found, in plain values that JSON can hold."""
+
+Statement = Literal["", "generated", "generative edit", "edited", "captured"]
+"""What a file says of its picture; empty: nothing."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Evidence from one detector about one record.
+    """Evidence from one detector about one record, or from several, of which the strongest is told.
 
     log10_p    log10 of the p-value, ≤ 0; small = marked
     statistic  the detector's own statistic; larger = more likely marked
-    finding    what was found, in plain values that JSON can hold
+    finding    what was found
+    declared   what the file itself says, if a detector read it: a statement, which has no p-value
     """
 
     id: str
     detector: str
     log10_p: float
     statistic: float
-    finding: dict[str, str | float | int] = field(default_factory=dict)
+    finding: Finding = field(default_factory=dict)
+    declared: Statement = ""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What one record says about itself. finding: by which scheme, where and how; empty where it says nothing."""
+
+    id: str
+    detector: str
+    declared: Statement
+    finding: Finding = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,10 +49,10 @@ class Unreadable:
 
 
 class Detector(Protocol):
-    """Looks at a decoded picture and gives evidence. `name` identifies it in every report."""
+    """Looks at a file, decoded as far as it asks, and gives evidence. `name` identifies it in every report."""
 
     @property
     def name(self) -> str: ...
 
-    def detect(self, id: str, picture: Picture) -> Detection:
-        """Evidence about the record `id`, whose decoded picture is `picture`."""
+    def detect(self, id: str, look: Look) -> Detection | Declared:
+        """Evidence about the record `id`. Raises UnreadableImage for a file that it cannot look at."""

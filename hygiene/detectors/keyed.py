@@ -6,9 +6,10 @@ from hygiene.codecs.base import Codec
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import Spread
 from hygiene.codecs.symbols import Reading
-from hygiene.detectors.base import Detection
-from hygiene.images import Bytes8, Picture
+from hygiene.detectors.base import Detection, Finding
+from hygiene.images import Bytes8
 from hygiene.keys import Key
+from hygiene.looks import Look
 from hygiene.registry import Registry
 
 READ_LOG10_P = -6.0
@@ -16,8 +17,6 @@ READ_LOG10_P = -6.0
 
 TOLD_LOG10_P, TOLD_ERROR = -4.0, 1e-3
 """A payload is told where chance reads as clearly at most this often, and another one was meant at most this often."""
-
-Finding = dict[str, str | float | int]
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,9 @@ class KeyedDetector:
     def name(self) -> str:
         return f"{self.codec.name}:{self.key.digest}"
 
-    def detect(self, id: str, picture: Picture) -> Detection:
+    def detect(self, id: str, look: Look) -> Detection:
         """A picture too small to carry a mark gives no evidence: log10 p = 0."""
+        picture = look.picture
         finding: Finding = {"generator": self.generator} if self.generator else {}
         if min(picture.luma.shape) < SMALLEST_SIDE:
             return Detection(id, self.name, 0.0, 0.0, finding | {"note": f"smaller than {SMALLEST_SIDE} pixels"})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from hygiene.detectors.base import Detection
 from hygiene.detectors.keyed import KeyedDetector
-from hygiene.images import Picture
+from hygiene.looks import Look
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class TwoKeyDetector:
     def name(self) -> str:
         return f"{self.first.codec.name}-two-keys:{self.first.key.digest}"
 
-    def detect(self, id: str, picture: Picture) -> Detection:
+    def detect(self, id: str, look: Look) -> Detection:
         """log10 p is twice the weaker mark's: both of two independent keys score so well with probability p²."""
         second = replace(self.first, key=self.first.key.twin, registry=None)
-        one, other = self.first.detect(id, picture), second.detect(id, picture)
+        one, other = self.first.detect(id, look), second.detect(id, look)
         weaker = max(one.log10_p, other.log10_p)
         return Detection(id, self.name, 2 * weaker, -2 * weaker, one.finding)

@@ -6,43 +6,77 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hygiene.detectors.base import Detection, Unreadable
-from hygiene.filtering import count, kind, outcome, split, strongest
+from hygiene.detectors.base import Declared, Detection, Unreadable
+from hygiene.filtering import DECLARED, Rule, combined, count, kind, outcome, split
 
+STATEMENTS = ["", "generated", "generative edit", "edited", "captured"]
 EVIDENCE = st.one_of(
-    st.builds(Detection, st.text(), st.sampled_from("ab"), st.floats(-400, 0), st.floats(0, 400)),
+    st.builds(
+        Detection,
+        st.text(),
+        st.sampled_from("ab"),
+        st.floats(-400, 0),
+        st.floats(0, 400),
+        declared=st.sampled_from(STATEMENTS),
+    ),
     st.builds(Unreadable, st.text(), st.sampled_from(["empty file", "truncated: early", "truncated: late"])),
 )
+RULES = st.builds(Rule, st.floats(-400, 0), st.frozensets(st.sampled_from(STATEMENTS[1:])))
 
 
-@given(st.lists(EVIDENCE), st.floats(-400, 0))
-def test_nothing_is_lost_and_the_order_stays(stream, limit):
-    parts = list(split(stream, limit))
+@given(st.lists(EVIDENCE), RULES)
+def test_nothing_is_lost_and_the_order_stays(stream, rule):
+    parts = list(split(stream, rule))
     assert [evidence for _, evidence in parts] == stream
-    counts = count(parts)
+    counts = count(stream, rule)
     assert counts.seen == len(stream)
     assert counts.total_unreadable == sum(isinstance(item, Unreadable) for item in stream)
-    assert counts.total_excluded == sum(isinstance(item, Detection) and item.log10_p <= limit for item in stream)
+    excluded = [
+        item
+        for item in stream
+        if isinstance(item, Detection) and (item.log10_p <= rule.max_log10_p or item.declared in rule.declared)
+    ]
+    assert counts.total_excluded == len(excluded)
+    assert [evidence for where, evidence in parts if where == "excluded"] == excluded
 
 
 def test_the_threshold_itself_excludes():
     at = Detection("x", "a", -9.0, 9.0)
-    assert outcome(at, -9.0) == "excluded"
-    assert outcome(at, math.nextafter(-9.0, -math.inf)) == "kept"
-    assert outcome(at, -math.inf) == "kept"
-    assert outcome(Unreadable("x", "empty file"), 0.0) == "unreadable"
+    assert outcome(at, Rule(-9.0)) == "excluded"
+    assert outcome(at, Rule(math.nextafter(-9.0, -math.inf))) == "kept"
+    assert outcome(at, Rule(-math.inf)) == "kept"
+    assert outcome(Unreadable("x", "empty file"), Rule(0.0)) == "unreadable"
+
+
+def test_each_reason_to_exclude_is_named():
+    rule = Rule(-9.0, frozenset({"generated"}))
+    marked, said = {"log10_p": -12.0}, {"declared": "generated"}
+    plain = {"log10_p": -1.0, "declared": "captured"}
+    for facts, causes in ((marked, ("a",)), (said, (DECLARED,)), (marked | said, ("a", DECLARED)), (plain, ())):
+        evidence = Detection(**{"id": "x", "detector": "a", "log10_p": 0.0, "statistic": 0.0} | facts)
+        assert rule.causes(evidence) == causes
+        assert count([evidence], rule).excluded == ({causes[0]: 1} if causes else {})
 
 
 def test_reasons_are_counted_by_kind():
     assert kind("truncated: the JPEG data ends early") == "truncated"
-    parts = split([Unreadable("x", "truncated: a"), Unreadable("y", "truncated: b"), Unreadable("z", "empty file")], 0)
-    assert count(parts).unreadable == {"truncated": 2, "empty file": 1}
+    rows = [Unreadable("x", "truncated: a"), Unreadable("y", "truncated: b"), Unreadable("z", "empty file")]
+    assert count(rows, Rule(0.0)).unreadable == {"truncated": 2, "empty file": 1}
 
 
 def test_the_strongest_detector_pays_for_all():
     weak, strong = Detection("x", "a", -3.0, 3.0), Detection("x", "b", -12.0, 12.0, {"generator": "g"})
-    best = strongest([weak, strong])
+    best = combined([weak, strong])
     assert (best.detector, best.finding, best.statistic) == ("b", {"generator": "g"}, 12.0)
     assert best.log10_p == pytest.approx(-12 + math.log10(2))
-    assert strongest([weak]) == weak
-    assert strongest([Detection("x", "a", -0.1, 0.1)] * 2).log10_p == 0.0
+    assert combined([weak]) == weak
+    assert combined([Detection("x", "a", -0.1, 0.1)] * 2).log10_p == 0.0
+
+
+def test_what_a_file_says_is_no_test_and_pays_nothing():
+    test, said = Detection("x", "a", -3.0, 3.0, {"search": "fast"}), Declared("x", "p", "edited", {"source": "IPTC"})
+    both = combined([test, said])
+    assert (both.detector, both.log10_p, both.declared) == ("a", -3.0, "edited")
+    assert both.finding == {"search": "fast", "source": "IPTC"}
+    alone = combined([said])
+    assert (alone.detector, alone.log10_p, alone.declared, alone.finding) == ("p", 0.0, "edited", {"source": "IPTC"})

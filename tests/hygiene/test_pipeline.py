@@ -144,7 +144,7 @@ def test_filtering_splits_byte_for_byte_and_adds_up(world, tmp_path):
     assert set(placed["unreadable"]) == {"empty.png", "text.jpg"}
     excluded = lines(tmp_path / "out/excluded.jsonl")
     assert len(excluded) == 30
-    assert set(excluded[0]) == {"id", "detector", "log10_p", "threshold"}
+    assert set(excluded[0]) == {"id", "detector", "log10_p", "threshold", "excluded_by"}
     assert excluded[0]["threshold"] == pytest.approx(-9)
     reasons = {row["id"]: row["reason"] for row in lines(tmp_path / "out/unreadable.jsonl")}
     assert reasons["empty.png"] == "empty file"

@@ -14,8 +14,9 @@ from hygiene.codecs.layouts import LAYOUTS
 from hygiene.codecs.planes import canonical, whiten
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError
-from hygiene.images import Picture
+from hygiene.images import Raster, encode
 from hygiene.keys import Key
+from hygiene.looks import Look
 from hygiene.statistics import cosine_log10_p
 
 KEY = Key(b"g" * 32)
@@ -185,7 +186,7 @@ def test_torch_finds_what_numpy_finds(marked):
 def test_the_detector_tells_the_search_and_its_name_does_too(marked):
     picture = np.ascontiguousarray(marked["moon"][:, ::-1])
     detector = KeyedDetector(Spread(search="deep"), KEY)
-    detection = detector.detect("a", Picture(picture, picture.shape[1], picture.shape[0], "png"))
+    detection = detector.detect("a", Look(encode(Raster(picture, None, "png"), picture)))
     assert detector.name == f"spread-deep:{KEY.digest}"
     assert detection.finding == {"search": "deep: mirrored"}
 
