@@ -15,7 +15,8 @@ PAYLOAD = np.random.default_rng(36).integers(0, 2, 12, dtype=np.uint8)
 
 
 def pictures():
-    """[4, 64, 96, 3] uint8: crops of scikit-image's photographs, one of them in few colours, one stored as JPEG."""
+    """[5, 64, 96, 3] uint8: crops of scikit-image's photographs, one of them in few colours, one stored as JPEG; and
+    flat blocks of random colours, whose singular values often lie exactly on a multiple of 36."""
     from skimage import data
 
     places = {"astronaut": (30, 180), "coffee": (150, 200), "chelsea": (80, 90), "rocket": (200, 250)}
@@ -24,7 +25,8 @@ def pictures():
     file = io.BytesIO()
     Image.fromarray(crops[2]).save(file, "JPEG", quality=80)
     crops[2] = np.asarray(Image.open(file))
-    return np.stack(crops)
+    flat = np.random.default_rng(9).integers(0, 256, (SIDES[0] // 8, SIDES[1] // 8, 3), dtype=np.uint8)
+    return np.stack([*crops, flat.repeat(8, axis=0).repeat(8, axis=1)])
 
 
 def frames(method, bgr):

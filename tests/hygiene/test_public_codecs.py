@@ -13,7 +13,7 @@ from skimage import data
 from hygiene.codecs.bits import MARKED_LOG10_P, matches_log10_p
 from hygiene.codecs.blocks import low_band, rounded_blocks
 from hygiene.codecs.dwt_dct import DwtDct
-from hygiene.codecs.dwt_dct_svd import DwtDctSvd, largest
+from hygiene.codecs.dwt_dct_svd import DwtDctSvd, largest, rounded_dct
 from hygiene.codecs.wavelet import haar, u_plane
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
@@ -83,6 +83,26 @@ def test_the_vectors_hold_coefficients_that_only_rounding_decides():
     naive = low_band(picture).astype(np.float64).reshape(8, 4, 12, 4).swapaxes(1, 2).reshape(-1, 4, 4)
     assert (naive != exact).any()
     np.testing.assert_allclose(naive, exact, rtol=1e-12)
+
+
+def test_flat_blocks_are_read_by_the_rounding_of_a_dct():
+    picture = VECTORS["pictures"][4]
+    values = np.linalg.svd(rounded_blocks(picture, np.ones((8, 12), dtype=bool)), compute_uv=False)[:, 0]
+    on_a_multiple = np.abs(np.mod(values + 1, 36) - 1) < 1e-9
+    read = VECTORS["dwt_dct_svd_blocks"][4].ravel()[on_a_multiple]
+    assert (np.mod(values[on_a_multiple], 36) > 18).any()  # what their singular values would say without it
+    assert len(read) > 4
+    assert not read.any()
+    np.testing.assert_array_equal(DwtDctSvd().ones(picture).ravel()[on_a_multiple], read)
+
+
+def test_the_dct_is_a_rotation_and_opencvs_bit_for_bit():
+    blocks = np.random.default_rng(2).random((50, 4, 4)) * 500
+    angles = np.pi / 8 * np.outer(np.arange(4), 2 * np.arange(4) + 1)
+    matrix = np.cos(angles) * np.where(np.arange(4) == 0, 0.5, math.sqrt(0.5))[:, None]
+    np.testing.assert_allclose(rounded_dct(blocks), matrix @ blocks @ matrix.T, atol=1e-10)
+    cv2 = pytest.importorskip("cv2", reason="OpenCV cannot be imported: pip install '.[test]'", exc_type=ImportError)
+    np.testing.assert_array_equal(rounded_dct(blocks), [cv2.dct(block) for block in blocks])
 
 
 @NAMES
