@@ -1,29 +1,11 @@
-"""The detector of what files declare themselves: C2PA, IPTC, PNG text, EXIF, GB 45438, stealth alpha."""
+"""The detector of what files say of themselves: C2PA, IPTC, PNG text, EXIF, GB 45438, stealth alpha."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from hygiene.images import MAX_PIXELS
-from hygiene.provenance import Declaration, Provenance, read_provenance
-from hygiene.provenance.declaration import Verdict
+from hygiene.detectors.base import Declared, Finding, Statement
+from hygiene.looks import Look
+from hygiene.provenance import Provenance, read_provenance
 from hygiene.provenance.stealth import declaration_of_file
-
-
-@dataclass(frozen=True)
-class Declared:
-    """What one record declares about itself. A statement has no p-value: a policy chooses which verdicts count.
-
-    verdict     generated, edited, captured, or nothing
-    generative  whether it says that generative AI made at least a part of the picture (an in-painted photograph is
-                edited, and generative)
-    finding     source, detail and where of the decisive declaration, and how many there are; empty without any
-    """
-
-    id: str
-    detector: str
-    verdict: Verdict
-    generative: bool
-    finding: dict[str, str | float | int] = field(default_factory=dict)
-    declarations: tuple[Declaration, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -36,26 +18,35 @@ class ProvenanceDetector:
 
     trust_anchors: str = ""
     alpha: bool = False
-    max_pixels: int = MAX_PIXELS
 
     @property
     def name(self) -> str:
         return "provenance"
 
-    def read(self, id: str, data: bytes) -> Declared:
-        """What the record `id`, whose file is `data`, declares. Raises UnreadableImage for what is no picture."""
-        provenance = read_provenance(data, self.trust_anchors)
-        look = self.alpha and provenance.verdict != "generated"
-        hidden = declaration_of_file(data, self.max_pixels) if look else None
-        if hidden:
-            provenance = Provenance((*provenance.declarations, hidden))
-        finding = _finding(provenance)
-        return Declared(id, self.name, provenance.verdict, provenance.generative, finding, provenance.declarations)
+    def detect(self, id: str, look: Look) -> Declared:
+        """What the record `id` declares. Raises UnreadableImage for what is no PNG, JPEG or WebP."""
+        found = read_provenance(look.data, self.trust_anchors)
+        if self.alpha and found.verdict != "generated":
+            hidden = declaration_of_file(look.data, look.max_pixels)
+            found = Provenance((*found.declarations, hidden)) if hidden else found
+        return Declared(id, self.name, _statement(found), _finding(found))
 
 
-def _finding(provenance: Provenance) -> dict[str, str | float | int]:
-    first = provenance.decisive
+def _statement(found: Provenance) -> Statement:
+    """Whatever else a file says: where generative AI made a part of it, it is no capture and no plain edit."""
+    if found.verdict != "generated" and found.generative:
+        return "generative edit"
+    return "" if found.verdict == "nothing" else found.verdict
+
+
+def _finding(found: Provenance) -> Finding:
+    """The declaration that decides, and how many there are."""
+    first = found.decisive
     if first is None:
         return {}
-    known: dict[str, str | float | int] = {"source": first.source, "detail": first.detail, "where": first.where}
-    return known | {"declared": provenance.verdict, "declarations": len(provenance.declarations)}
+    return {
+        "scheme": first.source,
+        "where": first.where,
+        "detail": first.detail,
+        "declarations": len(found.declarations),
+    }

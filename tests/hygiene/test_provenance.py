@@ -18,6 +18,7 @@ from skimage import data
 
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import UnreadableImage
+from hygiene.looks import Look
 from hygiene.provenance import Declaration, Provenance, read_provenance
 from hygiene.provenance.bounded import MOST_BYTES
 from hygiene.provenance.stealth import declaration_of_alpha
@@ -262,6 +263,9 @@ def test_the_strongest_declaration_decides():
     assert said("digitalCapture", "compositeSynthetic", "humanEdits").verdict == "edited"
     assert said("digitalCapture", "humanEdits", "compositeSynthetic").decisive.generative
     assert said("digitalCapture", "algorithmicMedia").verdict == "captured"
+    assert said("algorithmicMedia", "digitalCapture").decisive.kind == "captured"
+    unclear = Declaration("other", "C2PA", "several, not validated", "here", generative=True)
+    assert Provenance((*said("digitalCapture").declarations, unclear)).decisive == unclear
     assert said("humanEdits", "trainedAlgorithmicMedia").verdict == "generated"
     assert said().verdict == "nothing"
     assert said().decisive is None
@@ -433,11 +437,16 @@ def test_stealth_alpha(magic, text, height):
     assert (found.kind, found.source) == ("generated", "NovelAI")
 
 
+def declared(file, **options):
+    return ProvenanceDetector(**options).detect("a.png", Look(file))
+
+
 def test_stealth_alpha_is_looked_for_on_request():
     file = with_alpha(stealth_alpha(b"stealth_pngcomp", gzip.compress(json.dumps({"parameters": INFOTEXT}).encode())))
-    found = ProvenanceDetector(alpha=True).read("a", file)
-    assert (found.verdict, found.finding["detail"]) == ("generated", SETTINGS)
-    assert ProvenanceDetector().read("a", file).verdict == "nothing"  # bytes do not show it
+    found = declared(file, alpha=True)
+    assert (found.declared, found.finding["detail"]) == ("generated", SETTINGS)
+    assert declared(file).declared == ""  # bytes do not show it
+    assert declared(INNOCENT["JPEG"], alpha=True).declared == ""
 
 
 @pytest.mark.parametrize(
@@ -457,17 +466,31 @@ def test_alpha_without_settings(alpha, kind):
 
 
 def test_the_detector_reports_plain_values():
-    found = ProvenanceDetector().read("a.png", GENERATED["FLUX"][0])
-    assert (found.id, found.detector, found.verdict, found.generative) == ("a.png", "provenance", "generated", True)
+    found = declared(GENERATED["FLUX"][0])
+    assert (found.id, found.detector, found.declared) == ("a.png", "provenance", "generated")
     assert json.loads(json.dumps(found.finding)) == {
-        "declared": "generated",
-        "source": "FLUX",
-        "detail": "Make Black Forest Labs",
+        "scheme": "FLUX",
         "where": "JPEG APP1 EXIF Make",
+        "detail": "Make Black Forest Labs",
         "declarations": 2,
     }
-    nothing = ProvenanceDetector().read("b.png", INNOCENT["PNG"])
-    assert (nothing.verdict, nothing.generative, nothing.finding) == ("nothing", False, {})
+    assert declared(INNOCENT["PNG"]).finding == {}
+
+
+@pytest.mark.parametrize(
+    ("term", "statement"),
+    [
+        ("trainedAlgorithmicMedia", "generated"),
+        ("compositeSynthetic", "generative edit"),
+        ("humanEdits", "edited"),
+        ("digitalCapture", "captured"),
+        ("algorithmicMedia", ""),
+    ],
+)
+def test_the_detector_tells_generative_edits_from_others(term, statement):
+    found = declared(with_xmp("jpeg", source_type(term)))
+    assert found.declared == statement
+    assert found.finding["detail"] == term
 
 
 FILES = [*(file for file, *_ in GENERATED.values()), *INNOCENT.values()]
