@@ -1,10 +1,15 @@
 """`hygiene tag`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli import common
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from hygiene.provenance import Signer
 
 
 @click.command()
@@ -18,6 +23,18 @@ from cli import common
 @common.two_keys_option
 @common.payload_option
 @common.registry_option
+@click.option(
+    "--declare",
+    is_flag=True,
+    help="Also say in each file that it is generated: IPTC Digital Source Type trainedAlgorithmicMedia.",
+)
+@click.option(
+    "--certificate",
+    type=common.FOLDER,
+    metavar="FILE",
+    help="With --declare: also sign a C2PA manifest; PEM, the signing certificate first. Needs --certificate-key.",
+)
+@click.option("--certificate-key", type=common.FOLDER, metavar="FILE", help="Private key of --certificate, PEM.")
 @click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
 @common.workers_option
 @common.max_pixels_option
@@ -32,6 +49,9 @@ def tag(
     two_keys: bool,
     payload: str | None,
     registry: Path | None,
+    declare: bool,
+    certificate: Path | None,
+    certificate_key: Path | None,
     copy_refused: bool,
     workers: int,
     max_pixels: int,
@@ -59,6 +79,7 @@ def tag(
     from hygiene.pipeline import tag_dataset
 
     key = common.load_subkey(key_file, generator)
+    signer = _signer(declare, certificate, certificate_key)
     with common.progress() as progress:
         report = tag_dataset(
             source,
@@ -67,6 +88,8 @@ def tag(
             psnr=psnr,
             payload=common.load_payload(payload, registry),
             two_keys=two_keys,
+            declare=declare,
+            signer=signer,
             copy_refused=copy_refused,
             max_pixels=max_pixels,
             workers=workers,
@@ -83,3 +106,13 @@ def tag(
         common.print_table(("outcome", "pictures"), [*rows, ("seen", report.seen)])
     common.note_passed_over(report.manifest["passed_over"])
     common.check_unreadable(sum(report.unreadable.values()), report.seen, max_unreadable)
+
+
+def _signer(declare: bool, certificate: Path | None, key: Path | None) -> "Signer | None":
+    if certificate is None and key is None:
+        return None
+    if not declare or certificate is None or key is None:
+        raise ConfigurationError("a C2PA manifest takes all of --declare, --certificate and --certificate-key")
+    from hygiene.provenance import load_signer
+
+    return load_signer(certificate, key)

@@ -24,6 +24,7 @@ from hygiene.filtering import GENERATED, Counts, Evidence, Rule, kind
 from hygiene.keys import Key
 from hygiene.payloads import Payload
 from hygiene.policies import Calibration, Policy
+from hygiene.provenance import Signer
 from hygiene.scoring import Detectors, Progress, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
 from hygiene.splitting import CopyTask, check_outputs, copy_shard, settle, write_lists
 from hygiene.tagging import TagTask, as_line, tag_shard
@@ -79,6 +80,8 @@ def tag_dataset(
     psnr: float | None = None,
     payload: Payload | None = None,
     two_keys: bool = False,
+    declare: bool = False,
+    signer: Signer | None = None,
     copy_refused: bool = False,
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
@@ -89,11 +92,14 @@ def tag_dataset(
     Each written picture is read back and scored. tags.jsonl has a line per picture, manifest.json the counts.
     psnr: strength in dB, None for adaptive. payload: bits to put beside the mark where there is room for them.
     two_keys: also mark with `key.twin`, for `TwoKeyDetector`. copy_refused: also copy, unmarked, what cannot be tagged.
+    declare: also say in each file's metadata that it is generated. signer: say it in a C2PA manifest too.
     """
     codec, reader = Spread(psnr, payload=payload), open_reader(source)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
     settings |= {} if payload is None else {"payload": str(payload)}
     settings |= {"two_keys": True} if two_keys else {}
+    declare = declare or signer is not None
+    settings |= {"declare": signer.digest if signer else "unsigned"} if declare else {}
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
@@ -113,6 +119,8 @@ def tag_dataset(
             max_pixels,
             path,
             ledger.fingerprint(shard, settings),
+            declare,
+            signer,
         )
         for shard, path in zip(listing.shards, paths, strict=True)
     )
@@ -267,7 +275,7 @@ def _finish(results: Iterator[object]) -> None:
         continue
 
 
-_SAME = ("codec", "key", "psnr", "payload", "two_keys", "copy_refused")
+_SAME = ("codec", "key", "psnr", "payload", "two_keys", "declare", "copy_refused")
 
 
 def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Path) -> None:

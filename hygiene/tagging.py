@@ -19,6 +19,7 @@ from hygiene.detectors.two_keys import TwoKeyDetector
 from hygiene.errors import TagRefused, UnreadableImage
 from hygiene.keys import Key
 from hygiene.looks import Look
+from hygiene.provenance import Signer, declare, read_provenance
 from hygiene.records import Record
 
 
@@ -27,7 +28,7 @@ class TagOutcome:
     """What became of one picture.
 
     tagged      written with the mark; psnr (dB) of the mark alone, log10_p as read back from the written file
-    already     carried this key's mark; copied byte for byte
+    already     carried this key's mark; copied byte for byte, but for a declaration where one was asked for
     refused     cannot be tagged invisibly or without loss; reason says why
     unreadable  no still picture; reason says why
     payload     as read back; empty where none was asked for or none is there: a picture may lack the room
@@ -45,7 +46,10 @@ class TagOutcome:
 
 @dataclass(frozen=True)
 class TagTask:
-    """path, mark: where the shard's outcomes are kept and under which fingerprint."""
+    """path, mark: where the shard's outcomes are kept and under which fingerprint.
+
+    declare, signer: also say in each file that it is generated, in a C2PA manifest too if there is a signer.
+    """
 
     reader: Reader
     shard: Shard
@@ -57,6 +61,8 @@ class TagTask:
     max_pixels: int
     path: Path
     mark: str
+    declare: bool = False
+    signer: Signer | None = None
 
     def __str__(self) -> str:
         return str(self.shard)
@@ -107,8 +113,8 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
         raise TagRefused(f"too small: the short side must have at least {SMALLEST_SIDE} pixels")
     marked = images.from_batch(_embedded(images.to_batch(raster.pixels), task))
     if np.array_equal(marked, raster.pixels):
-        return _already(record, task), record.data
-    data = images.encode(raster, marked)
+        return _already(record, task)
+    data = _declared(images.encode(raster, marked), task)
     log10_p, payload = _read_back(record.id, data, task)
     if log10_p > REQUIRED_LOG10_P:
         raise TagRefused(f"the mark does not survive writing: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}")
@@ -122,12 +128,22 @@ def _embedded(batch: Batch, task: TagTask) -> Batch:
     return replace(task.codec, payload=None).embed(marked, task.key.twin) if task.two_keys else marked
 
 
-def _already(record: Record, task: TagTask) -> TagOutcome:
+def _already(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
     """The codec left the picture as it was: either the mark is there, or there is no room for one."""
     log10_p, payload = _read_back(record.id, record.data, task)
     if log10_p > REQUIRED_LOG10_P:
         raise TagRefused("no room: an invisible mark would be lost in the texture of so small a picture")
-    return TagOutcome(record.id, "already", log10_p=log10_p, payload=payload, bytes=len(record.data))
+    data = _declared(record.data, task)
+    return TagOutcome(record.id, "already", log10_p=log10_p, payload=payload, bytes=len(data)), data
+
+
+def _declared(data: bytes, task: TagTask) -> bytes:
+    """The file, saying of itself that it is generated, if that was asked for. One whose manifest says so is done."""
+    if not task.declare:
+        return data
+    said = read_provenance(data).declarations
+    done = any(each.source == "C2PA" and each.kind == "generated" for each in said)
+    return data if done else declare(data, task.signer)
 
 
 def _read_back(id: str, data: bytes, task: TagTask) -> tuple[float, str]:

@@ -5,6 +5,7 @@ service is asked: the manifest is valid as long as the certificate is.
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import stat
@@ -34,6 +35,11 @@ class Signer:
     certificates: bytes = field(repr=False)
     key: bytes = field(repr=False)
     algorithm: str
+
+    @property
+    def digest(self) -> str:
+        """Names the certificates in a manifest: 16 hexadecimal digits."""
+        return hashlib.sha256(self.certificates).hexdigest()[:16]
 
 
 def load_signer(certificates: Path, key: Path) -> Signer:
