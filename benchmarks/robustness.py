@@ -194,8 +194,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, metavar="FILE", help="keep measurements here, and go on from them")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
-    listed = photographs.DRAWN if arguments.drawn else photographs.HELD_OUT
-    found = sources(arguments.pictures) if arguments.pictures else photographs.listed(listed)
+    kind, listed = ("Drawings", photographs.DRAWN) if arguments.drawn else ("Photographs", photographs.HELD_OUT)
+    if arguments.pictures:
+        kind, found = "Pictures", sources(arguments.pictures)
+    else:
+        found = photographs.listed(listed)
     pictures = spread_out(found, arguments.limit)
     chosen = [each for each in PROCESSINGS if each.search in arguments.search.split(",")]
     names = tuple(each.name for each in chosen)
@@ -207,7 +210,7 @@ def main() -> None:
         for source in spread_out(pictures, count)
     ]
     rows = run(tasks, arguments.workers, arguments.results)
-    print(*report(rows, chosen), sep="\n")
+    print(*report(rows, chosen, kind), sep="\n")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ WORST = 8
 """Pictures that are named for being missed most."""
 
 
-def report(rows: list[Row], processings: list[Processing]) -> Iterator[str]:
-    """Every size and shape: in short, the codecs beside one another, then each by itself with its intervals."""
+def report(rows: list[Row], processings: list[Processing], kind: str) -> Iterator[str]:
+    """Every size and shape: in short, the codecs beside one another, then each by itself with its intervals.
+
+    kind: what the pictures are, for the titles.
+    """
     for side, shape in dict.fromkeys((row.side, row.shape) for row in rows):
         found = [row for row in rows if (row.side, row.shape) == (side, shape)]
         by_codec = {codec: [row for row in found if row.codec == codec] for codec in dict.fromkeys(codecs(found))}
-        title = f"{side} pixels" + ("" if shape == "as it is" else f", {shape}")
+        title = f"{kind}, {side} pixels" + ("" if shape == "as it is" else f", {shape}")
         yield f"\n### {title}: in short\n"
         yield "Least TPR at FPR 1e-9 in each row [95 % interval], and where.\n"
         yield from reach.table(by_codec)
