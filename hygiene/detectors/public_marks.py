@@ -6,17 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hygiene.chroma import Chroma
 from hygiene.detectors.base import Detection
-from hygiene.detectors.chroma import Chroma, decode_chroma
 from hygiene.detectors.mark_crops import Finding, Found, search
-from hygiene.detectors.mark_evidence import Floats, agreement, log10_p
+from hygiene.detectors.mark_evidence import agreement, log10_p
 from hygiene.detectors.mark_table import DOMAINS, MARKS, ORDERS, SMALLEST_AREA, Mark
 from hygiene.detectors.mark_votes import cleaned, per_bit, u_band, votes
 from hygiene.errors import ConfigurationError
-from hygiene.images import MAX_PIXELS
+from hygiene.looks import Look
 
 KNOWN_SHARE = 0.9
 """Of the false positives allowed, what goes to readings that a generator is known for; the rest to all others."""
+
+
+TOLD_LOG10_P = -2.0
+"""Above this the mark that fits best is chance, and is not named."""
 
 
 @dataclass(frozen=True)
@@ -42,23 +46,26 @@ class PublicMarks:
 
     @property
     def name(self) -> str:
-        return "public_marks"
+        """Says what was looked for: evidence is priced by it."""
+        names = [name for name in MARKS if name in self.marks]
+        return f"{'public-crop' if self.crop else 'public'}:{'all' if len(names) == len(MARKS) else ','.join(names)}"
 
-    def read(self, id: str, data: bytes, max_pixels: int = MAX_PIXELS) -> Detection:
-        """Evidence about the record `id`, whose file is `data`. Raises UnreadableImage for what is no picture."""
-        return self.detect(id, decode_chroma(data, max_pixels))
+    def detect(self, id: str, look: Look) -> Detection:
+        """Evidence about the record `id`. Raises UnreadableImage for what is no picture."""
+        return self.judge(id, look.chroma)
 
-    def detect(self, id: str, chroma: Chroma | None) -> Detection:
+    def judge(self, id: str, chroma: Chroma | None) -> Detection:
         """Evidence about the record `id`. No colour, or fewer pixels than embedders accept: log10 p = 0.
 
-        `finding` names the mark that fits best, whether or not it fits well; `statistic` is its agreement.
+        `finding` names the mark that fits best, if it fits at all; `statistic` is its agreement.
         """
         if chroma is None:
             return Detection(id, self.name, 0.0, 0.0, {"note": "no colour"})
         if chroma.width * chroma.height < SMALLEST_AREA and not self.crop:
             return Detection(id, self.name, 0.0, 0.0, {"note": "smaller than 256 × 256 pixels"})
         best = min(self._found(chroma), key=lambda found: (found.log10_p, -found.agreement))
-        return Detection(id, self.name, min(best.log10_p, 0.0), best.agreement, best.finding)
+        finding = best.finding if best.log10_p <= TOLD_LOG10_P else {}
+        return Detection(id, self.name, min(best.log10_p, 0.0), best.agreement, finding)
 
     def _found(self, chroma: Chroma) -> Iterator[Found]:
         marks = [MARKS[name] for name in dict.fromkeys(self.marks)]
@@ -84,10 +91,6 @@ def uncropped(chroma: Chroma, marks: list[Mark]) -> Iterator[Found]:
                 share = KNOWN_SHARE / known if (domain, order) in mark.readings else (1 - KNOWN_SHARE) / other
                 of_bits = per_bit(rest, weights, len(mark.bits), mark.period)
                 evidence = log10_p(of_bits, mark.signs) - math.log10(share)
-                where: Finding = {"mark": mark.name, "domain": domain, "order": order, "bits": right(of_bits, mark)}
+                right = f"{np.count_nonzero(of_bits * mark.signs > 0)} of {len(mark.bits)}"
+                where: Finding = {"mark": mark.name, "domain": domain, "order": order, "bits": right}
                 yield Found(evidence, agreement(of_bits, mark.signs), where)
-
-
-def right(of_bits: Floats, mark: Mark) -> str:
-    """How many bits have the sign of the mark's, as text: "46 of 48"."""
-    return f"{np.count_nonzero(of_bits * mark.signs > 0)} of {len(mark.bits)}"

@@ -11,12 +11,13 @@ import simplejpeg
 from PIL import Image
 from skimage import data
 
+from hygiene.chroma import Chroma
 from hygiene.codecs import wavelet
-from hygiene.detectors import mark_crops, mark_evidence
-from hygiene.detectors.chroma import Chroma, decode_chroma
+from hygiene.detectors import mark_crops, mark_evidence, mark_votes
 from hygiene.detectors.mark_table import DOMAINS, MARKS, ORDERS
 from hygiene.detectors.public_marks import PublicMarks
 from hygiene.errors import ConfigurationError, UnreadableImage
+from hygiene.looks import Look
 
 MADE = Path(__file__).parent / "marked"
 """sdxl.webp: diffusers 0.42's StableDiffusionXLWatermarker. flux.jpg: FLUX's WatermarkEmbedder and its JPEG options."""
@@ -62,7 +63,7 @@ def plain(pixels):
 
 @pytest.mark.parametrize("file", sorted(MADE.iterdir()), ids=lambda path: path.stem)
 def test_files_made_by_the_generators_own_code_are_found_and_named(file):
-    found = PublicMarks().read(file.name, file.read_bytes())
+    found = PublicMarks().detect(file.name, Look(file.read_bytes()))
     assert found.log10_p < -9
     assert (found.finding["mark"], found.finding["order"]) == (file.stem, "bgr")
     assert found.finding["domain"] == "float32"
@@ -71,7 +72,7 @@ def test_files_made_by_the_generators_own_code_are_found_and_named(file):
 @pytest.mark.parametrize(("name", "domain", "order"), READINGS)
 def test_every_mark_is_found_in_every_domain_and_order(name, domain, order):
     marked = as_generators_do(photograph(), MARKS[name], domain, order)
-    found = PublicMarks().detect("x", plain(marked))
+    found = PublicMarks().judge("x", plain(marked))
     assert found.log10_p < -6
     assert (found.finding["mark"], found.finding["order"]) == (name, order)
 
@@ -81,7 +82,7 @@ def test_every_mark_is_found_in_every_domain_and_order(name, domain, order):
 def test_marks_outlive_a_jpeg_of_quality_95(name, subsampling):
     mark = MARKS[name]
     marked = as_generators_do(photograph(), mark, mark.domain, mark.orders[0])
-    found = PublicMarks().read("x", stored(marked, "JPEG", quality=95, subsampling=subsampling))
+    found = PublicMarks().detect("x", Look(stored(marked, "JPEG", quality=95, subsampling=subsampling)))
     assert found.log10_p < -6
     assert found.finding["mark"] == name
 
@@ -90,8 +91,8 @@ def test_the_stored_plane_says_more_than_the_enlarged_one():
     mark = MARKS["sdxl"]
     marked = as_generators_do(photograph("coffee", 384), mark, "float32", "bgr")
     file = stored(marked, "JPEG", quality=95, subsampling=2)
-    as_stored = PublicMarks().read("x", file)
-    enlarged = PublicMarks().detect("x", plain(np.asarray(Image.open(io.BytesIO(file)))))
+    as_stored = PublicMarks().detect("x", Look(file))
+    enlarged = PublicMarks().judge("x", plain(np.asarray(Image.open(io.BytesIO(file)))))
     assert as_stored.statistic > enlarged.statistic + 0.5
 
 
@@ -99,7 +100,7 @@ def test_the_stored_plane_says_more_than_the_enlarged_one():
 def test_photographs_without_a_mark_give_no_evidence(name):
     picture = getattr(data, name)()[:600, :600]
     for file in (stored(picture, "PNG", compress_level=1), stored(picture, "JPEG", quality=90)):
-        assert PublicMarks().read("x", file).log10_p > -3
+        assert PublicMarks().detect("x", Look(file)).log10_p > -3
 
 
 @pytest.mark.parametrize("level", [0, 1, 9, 27, 100, 128, 254, 255])
@@ -110,8 +111,8 @@ def test_grey_and_flat_pictures_give_none_at_all(level):
     tinted[..., 2] = 255 - level
     for picture in (grey, ramp, tinted):
         for file in (stored(picture, "PNG"), stored(picture, "JPEG"), stored(picture, "WEBP", lossless=True)):
-            assert PublicMarks().read("x", file).log10_p == 0
-        assert PublicMarks().read("x", stored(picture, "WEBP")).log10_p > -2  # lossy WebP dithers
+            assert PublicMarks().detect("x", Look(file)).log10_p == 0
+        assert PublicMarks().detect("x", Look(stored(picture, "WEBP"))).log10_p > -2  # lossy WebP dithers
 
 
 @pytest.mark.parametrize("period", [2, 8, 16, 24, 32, 64, 96, 128])
@@ -120,28 +121,73 @@ def test_stripes_and_squares_are_no_marks(period):
     y, x = np.mgrid[:512, :512] // (period // 2 or 1)
     for squares in (x % 2, (x + y) % 2):
         colours = rng.integers(0, 256, (2, 3), dtype=np.uint8)
-        assert PublicMarks().detect("x", plain(colours[squares])).log10_p > -6
+        assert PublicMarks().judge("x", plain(colours[squares])).log10_p > -6
 
 
 def test_a_small_or_colourless_picture_says_so():
     small = stored(photograph(side=248), "PNG")
-    assert PublicMarks().read("x", small).finding == {"note": "smaller than 256 × 256 pixels"}
-    assert PublicMarks().read("x", stored(photograph()[..., 0], "JPEG")).finding == {"note": "no colour"}
+    assert PublicMarks().detect("x", Look(small)).finding == {"note": "smaller than 256 × 256 pixels"}
+    assert PublicMarks().detect("x", Look(stored(photograph()[..., 0], "JPEG"))).finding == {"note": "no colour"}
 
 
 def test_fewer_marks_cost_less_and_unknown_readings_cost_more():
     marked = as_generators_do(photograph(), MARKS["sdxl"], "float32", "bgr")
-    p = {names: PublicMarks(names).detect("x", plain(marked)).log10_p for names in (("sdxl",), tuple(MARKS))}
+    p = {names: PublicMarks(names).judge("x", plain(marked)).log10_p for names in (("sdxl",), tuple(MARKS))}
     assert p["sdxl",] == pytest.approx(p[tuple(MARKS)] - math.log10(7 / 2))
     swapped = as_generators_do(photograph(), MARKS["flux"], "float32", "rgb")
     known = as_generators_do(photograph(), MARKS["flux"], "float32", "bgr")
-    assert PublicMarks().detect("x", plain(swapped)).log10_p > PublicMarks().detect("x", plain(known)).log10_p + 1
+    assert PublicMarks().judge("x", plain(swapped)).log10_p > PublicMarks().judge("x", plain(known)).log10_p + 1
 
 
 @pytest.mark.parametrize("names", [("sdxl", "sdxxl"), ()])
 def test_unknown_marks_are_refused(names):
     with pytest.raises(ConfigurationError, match="choose from sdxl, flux"):
         PublicMarks(names)
+
+
+# The votes
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_band_is_that_of_opencvs_u(order):
+    pixels = photograph("coffee", 384)
+    seen = pixels if order == "bgr" else pixels[..., ::-1]
+    u = wavelet.to_yuv(seen.astype(np.float32))[..., 1].astype(np.float64)
+    band = mark_votes.u_band(*plain(pixels).low_band(), order) + DOMAINS["float32"]
+    np.testing.assert_allclose(band, wavelet.haar(u).low, atol=0.01)
+
+
+def test_a_vote_is_cast_by_the_largest_and_half_by_the_smallest_but_never_by_the_first():
+    band = np.full((4, 8), 18.0, dtype=np.float32) - 256
+    band[2, 1] += 9  # 27: a 1
+    band[3, 6] -= 9  # 9: a 0
+    expected = [[1.0, -0.5]]
+    np.testing.assert_allclose(mark_votes.votes(band, "uint8"), expected, atol=1e-5)
+    band[0, [0, 4]] = [500, -200]
+    np.testing.assert_allclose(mark_votes.votes(band, "uint8"), expected, atol=1e-5)
+
+
+def test_what_changes_slowly_is_not_the_message():
+    rng = np.random.default_rng(7)
+    message = rng.choice([-1.0, 1.0], (64, 64)).astype(np.float32)
+    slow = (np.mgrid[:64, :64].sum(axis=0) / 4).astype(np.float32)
+    with_slow, _ = mark_votes.cleaned(message + slow)
+    without, weights = mark_votes.cleaned(message)
+    np.testing.assert_allclose(with_slow[1:-1, 1:-1], without[1:-1, 1:-1], atol=1e-4)
+    assert np.corrcoef(without.ravel(), message.ravel())[0, 1] > 0.9
+    half = np.where(np.arange(64) < 32, 1, 30) * message
+    _, weights = mark_votes.cleaned(half.astype(np.float32))
+    assert weights[:, :24].min() > 20 * weights[:, 40:].max()
+
+
+def test_what_repeats_every_64_pixels_is_no_evidence_for_long_ascii():
+    mark = MARKS["sd1"]
+    repeats = np.resize(mark.signs.reshape(-1, 8).sum(axis=0), (64, 64)).astype(np.float32)
+    of_bits = mark_votes.per_bit(repeats, np.ones((64, 64), np.float32), 136, 8)
+    assert mark_evidence.log10_p(of_bits, mark.signs) == 0
+    assert mark_evidence.log10_p(mark_votes.per_bit(repeats, np.ones((64, 64), np.float32), 136, 1), mark.signs) < -9
+    place = mark_crops._best_place(np.tile(repeats, (3, 3))[:136, :136], mark, 0, 0)
+    assert place.agreement == pytest.approx(0, abs=1e-6)
 
 
 # The law
@@ -190,8 +236,8 @@ def test_a_crop_is_found_where_it_was_cut(name, left, top):
     mark = MARKS[name]
     marked = as_generators_do(photograph(), mark, mark.domain, "bgr")
     part = plain(np.ascontiguousarray(marked[top : top + 400, left : left + 360]))
-    assert PublicMarks((name,)).detect("x", part).log10_p > -3
-    found = PublicMarks((name,), crop=True).detect("x", part)
+    assert PublicMarks((name,)).judge("x", part).log10_p > -3
+    found = PublicMarks((name,), crop=True).judge("x", part)
     across, down = -left % 8, -top % 8
     first = ((top + down) // 8 * 64 + (left + across) // 8) % len(mark.bits)
     columns = 64 % len(mark.bits)
@@ -202,11 +248,11 @@ def test_a_crop_is_found_where_it_was_cut(name, left, top):
 
 def test_searching_crops_pays_for_every_place():
     marked = as_generators_do(photograph(), MARKS["sdxl"], "float32", "bgr")
-    whole = PublicMarks(("sdxl",)).detect("x", plain(marked))
-    both = PublicMarks(("sdxl",), crop=True).detect("x", plain(marked))
+    whole = PublicMarks(("sdxl",)).judge("x", plain(marked))
+    both = PublicMarks(("sdxl",), crop=True).judge("x", plain(marked))
     assert both.log10_p == pytest.approx(whole.log10_p + math.log10(2))
     assert "crop" not in both.finding
-    assert PublicMarks(("sdxl",), crop=True).detect("x", plain(photograph("chelsea", 300))).log10_p > -3
+    assert PublicMarks(("sdxl",), crop=True).judge("x", plain(photograph("chelsea", 300))).log10_p > -3
 
 
 def test_lines_through_the_transform_are_sums_along_rows():
@@ -227,7 +273,7 @@ def test_chroma_of_420_is_the_planes_as_stored():
     luma = np.full((64, 96), 128, dtype=np.uint8)
     cb, cr = rng.integers(60, 190, (2, 32, 48), dtype=np.uint8)
     file = simplejpeg.encode_jpeg_yuv_planes(luma, cb, cr, quality=100)
-    chroma = decode_chroma(file)
+    chroma = Look(file).chroma
     assert chroma.reduction == 2
     assert np.abs(chroma.samples.astype(int) - np.dstack([cb, cr])).max() <= 2
     blue, red = chroma.low_band()
@@ -241,7 +287,7 @@ def test_chroma_of_422_comes_back_from_the_enlarged_rows():
     exact = np.asarray(Image.fromarray(cells).convert("YCbCr"))[..., 1:].astype(int)
     file = stored(pixels, "JPEG", quality=100, subsampling=1)
     enlarged = np.asarray(Image.open(io.BytesIO(file)).convert("YCbCr"))[::2, ::2, 1:].astype(int)
-    chroma = decode_chroma(file)
+    chroma = Look(file).chroma
     assert chroma.reduction == 2
     assert np.abs(chroma.samples - exact).max() < 3
     assert np.abs(enlarged - exact).mean() > 4
@@ -254,7 +300,7 @@ def test_chroma_of_422_comes_back_from_the_enlarged_rows():
 )
 def test_every_format_gives_the_same_low_band(format, options):
     pixels = photograph("chelsea", 300)[:, :297]
-    bands = decode_chroma(stored(pixels, format, **options)).low_band(3, 1)
+    bands = Look(stored(pixels, format, **options)).chroma.low_band(3, 1)
     for band, exact in zip(bands, plain(pixels).low_band(3, 1), strict=True):
         assert band.shape == exact.shape == (148, 148)
         assert np.abs(band - exact).mean() < (1.5 if format == "JPEG" else 1e-6)
@@ -273,7 +319,7 @@ def test_every_format_gives_the_same_low_band(format, options):
 )
 def test_unusual_files_are_read(convert):
     pixels = photograph("chelsea", 300)
-    blue, _ = decode_chroma(convert(pixels)).low_band()
+    blue, _ = Look(convert(pixels)).chroma.low_band()
     exact, _ = plain(pixels).low_band()
     height, width = blue.shape
     assert np.corrcoef(blue.ravel(), exact[:height, :width].ravel())[0, 1] > 0.95
@@ -283,9 +329,9 @@ def test_unusual_files_are_read(convert):
 def test_a_truncated_file_is_unreadable(format):
     file = stored(photograph(side=300), format)
     with pytest.raises(UnreadableImage):
-        decode_chroma(file[: len(file) // 2])
+        _ = Look(file[: len(file) // 2]).chroma
 
 
 def test_the_pixel_limit_holds_before_decoding():
     with pytest.raises(UnreadableImage, match="too many pixels"):
-        decode_chroma(stored(photograph(side=300), "JPEG"), max_pixels=1000)
+        _ = Look(stored(photograph(side=300), "JPEG"), max_pixels=1000).chroma
