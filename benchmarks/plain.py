@@ -5,14 +5,17 @@ import math
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from prdc import compute_prdc
 from scipy.linalg import sqrtm
 from scipy.ndimage import uniform_filter
+from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hygiene.codecs.layouts import Layout, searched_layouts
-from hygiene.codecs.planes import FLOOR, WINDOW
+from hygiene.codecs.planes import FLOOR, WINDOW, faint
 from hygiene.keys import Key
 from hygiene.statistics import cosine_log10_p
 
@@ -33,10 +36,13 @@ def _shift_log10_p(picture: NDArray[np.uint8], layout: Layout, key: Key) -> floa
     whitened = centred / (np.sqrt(variance) + FLOOR)
     rows, columns = (side // layout.tile for side in whitened.shape)
     half = np.fft.rfft2(whitened.reshape(rows, layout.tile, columns, layout.tile).sum(axis=(0, 2)))
-    product = np.where(layout.bins, half / np.abs(half), 0) * np.conj(layout.pattern(key))
+    amplitude = np.abs(half)
+    share = faint(layout)
+    vector = np.where(layout.bins, half / np.maximum(amplitude, share * amplitude[layout.bins].mean()), 0)
+    product = vector / np.linalg.norm(vector) * np.conj(layout.pattern(key))
     product[:, 0] *= 2  # the half spectrum's first column is its own mirror
     cosines = np.fft.irfft2(product, s=(layout.tile, layout.tile)) * layout.tile**2 / 2
-    return float(cosine_log10_p(cosines.max() / math.sqrt(layout.dimension / 2), layout.dimension))
+    return float(cosine_log10_p(cosines.max(), layout.dimension))
 
 
 def _resized(image: Image.Image, short: int) -> NDArray[np.float32]:
@@ -116,3 +122,43 @@ def gaussian_chains(chains: int, n: int, dimension: int, generations: int, rng: 
             noise = rng.standard_normal((chains, n, dimension))
             samples = mean + noise @ np.linalg.cholesky(covariance).transpose(0, 2, 1)
     return covariance
+
+
+class DenoisingNetwork(nn.Module):
+    """The small diffusion model's network, as one writes it with torch.nn."""
+
+    def __init__(self, d: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(d + 16, width), nn.Linear(width, d)
+        self.between = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
+        angles = math.pi * time[:, None] * torch.logspace(-1, 4, 8, base=2)
+        hidden = nn.functional.silu(self.first(torch.cat([x, angles.sin(), angles.cos()], dim=1)))
+        for layer in self.between:
+            hidden = hidden + nn.functional.silu(layer(hidden))
+        return self.last(hidden)
+
+
+def ddpm(rows: Rows, steps: int, width: int, depth: int, batch: int, seed: int) -> float:
+    """Train one small diffusion model, running mean of the weights included; the mean loss of the last quarter."""
+    torch.manual_seed(seed)
+    data = torch.from_numpy((rows - rows.mean(axis=0)) / rows.std()).float()
+    network = DenoisingNetwork(data.shape[1], width, depth)
+    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    average = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998))
+    losses = []
+    for _ in range(steps):
+        clean = data[torch.randint(len(data), (batch,))]
+        time, noise = torch.rand(batch), torch.randn_like(clean)
+        cosine, sine = torch.cos(math.pi / 2 * time)[:, None], torch.sin(math.pi / 2 * time)[:, None]
+        target = cosine * noise - sine * clean
+        loss = torch.square(network(cosine * clean + sine * noise, time) - target).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        average.update_parameters(network)
+        losses.append(loss.item())
+    return float(np.mean(losses[-steps // 4 :]))

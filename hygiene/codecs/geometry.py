@@ -25,8 +25,8 @@ TOLD = 0.004
 LARGEST_CROP = 2.05
 """A crop to a quarter of the area doubles the pattern's period; a little more for rounding."""
 
-LARGEST_STRETCH = 1.27
-"""Aspect ratios changed by up to a quarter, and rounding."""
+LARGEST_STRETCH, LARGEST_SQUASH = 1.27, 1.8
+"""Aspect ratios changed by up to a quarter, and rounding; pictures of 16:9 made square."""
 
 MIRROR = np.diag([1.0, -1.0])
 TURNS = tuple(
@@ -67,7 +67,8 @@ def stretches(height: int, width: int) -> Matrices:
     """
     short = min(height, width)
     found = []
-    for a in scales(1 / LARGEST_STRETCH, LARGEST_STRETCH, STEP):
+    largest = LARGEST_SQUASH if height == width else LARGEST_STRETCH
+    for a in scales(1 / largest, largest, STEP):
         if width >= 0.99 * a * height:
             found.append((height / short, a * height / short))
         if width <= 1.01 * a * height:

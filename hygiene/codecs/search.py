@@ -44,16 +44,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Template:
-    """What is correlated: the rectangle of waves that the band fits in, rows −r … r by columns 0 … r.
+    """What is correlated: the rectangle of waves that the band fits in, rows −r … r by columns 0 … r, n in all.
 
-    waves    [2, (2r + 1)(r + 1)]: frequencies (row, column) in cycles per canonical pixel
-    weights  [2, (2r + 1)(r + 1)]: conjugates of the key's pattern and of its mirror image, zero outside the band, so
-             that the real part of Σ phase·weight is a cosine
+    waves    [2, n]: frequencies (row, column) in cycles per canonical pixel
+    band     [n]: 1 for waves of the band, 0 for the others
+    weights  [2, n]: conjugates of the key's pattern and of its mirror image, unit vectors, zero outside the band
+    faint    share of the mean amplitude, see `planes.evidence`
     tile     shifts tried per direction
     """
 
     waves: NDArray[np.float32]
+    band: NDArray[np.float32]
     weights: NDArray[np.complex64]
+    faint: float
     tile: int
 
     @property
@@ -72,18 +75,21 @@ def _template(layout: Layout, key: Key) -> Template:
     reach = int(np.argwhere(layout.bins)[:, 1].max())
     rows, columns = np.mgrid[-reach : reach + 1, : reach + 1]
     pattern = layout.pattern(key)[rows, columns].astype(np.complex128)
-    plain = np.conj(pattern) / np.linalg.norm(pattern) / np.sqrt(layout.dimension / 2)
+    plain = np.conj(pattern) / np.linalg.norm(pattern)
     mirrored = np.conj(plain[::-1])  # the wave (r, −c) of a real pattern is the conjugate of (−r, c)
+    mirrored[:, 0] = plain[:, 0]  # of which the band holds only one
     weights = np.stack([plain, mirrored]) * np.where(columns == 0, 2, 1)  # the transform counts all others twice
-    waves = np.stack([rows, columns]).reshape(2, -1) / layout.tile
-    return Template(waves.astype(np.float32), weights.reshape(2, -1).astype(np.complex64), layout.tile)
+    waves = (np.stack([rows, columns]).reshape(2, -1) / layout.tile).astype(np.float32)
+    band = layout.bins[rows, columns].ravel().astype(np.float32)
+    weights = weights.reshape(2, -1).astype(np.complex64)
+    return Template(waves, band, weights, planes.faint(layout), layout.tile)
 
 
 def deep(plane: Array, layout: Layout, key: Key, height: int, width: int) -> Found:
     """Flips, quarter turns, crops and stretches of one canonical plane [1, h, w] of a picture of that size."""
     template, spectrum = _template(layout, key), _transform(plane)
     grid, cell = geometry.deep(height, width), geometry.nearby()
-    close = geometry.refined(_surveyed(_phases(spectrum), grid, template)[:DEEP_CELLS], cell)
+    close = geometry.refined(_surveyed(spectrum, grid, template)[:DEEP_CELLS], cell)
     return _best(spectrum, close, template, 2 * len(grid) * len(cell))
 
 
@@ -91,7 +97,7 @@ def exhaustive(plane: Array, layout: Layout, key: Key) -> Found:
     """Rotations, crops with a changed aspect or turned: a wide grid on the middle square, its best cells closely, the
     best of those on the whole plane.
     """
-    template, middle = _template(layout, key), _phases(_transform(_middle(plane)))
+    template, middle = _template(layout, key), _transform(_middle(plane))
     grid, cell = geometry.coarse(), geometry.around(1 / 3)
     near = geometry.refined(_surveyed(middle, grid, template)[:EXHAUSTIVE_CELLS], cell)
     order = np.argsort(-_cosines(middle, near, template.upright, _nearest)[:, 0])
@@ -103,15 +109,17 @@ def phases_under(matrix: NDArray[np.float64], plane: Array, layout: Layout) -> N
     """The used bins under one hypothesis, [1, tile, tile//2 + 1], unit vectors like those of `planes.phases`."""
     rows, columns = np.nonzero(layout.bins)
     waves = np.stack([np.where(rows > layout.tile // 2, rows - layout.tile, rows), columns]) / layout.tile
-    values = planes.to_complex(_between(_transform(plane), (matrix @ waves).astype(np.float32)[None]))
+    values = _between(_transform(plane), (matrix @ waves).astype(np.float32)[None])
     half = np.zeros((1, *layout.bins.shape), dtype=np.complex128)
-    half[0, layout.bins] = values[0] / np.sqrt(layout.dimension / 2)
+    half[0, layout.bins] = planes.to_complex(
+        planes.evidence(values, np.ones(len(rows), np.float32), planes.faint(layout))
+    )[0]
     return half
 
 
-def _surveyed(unit: Array, grid: NDArray[np.float64], template: Template) -> NDArray[np.float64]:
+def _surveyed(spectrum: Array, grid: NDArray[np.float64], template: Template) -> NDArray[np.float64]:
     """The grid's hypotheses and their mirror images [2M, 2, 2], the best first."""
-    cosines = _cosines(unit, grid, template, _nearest)
+    cosines = _cosines(spectrum, grid, template, _nearest)
     return geometry.with_mirrored(grid)[np.argsort(-cosines.T.ravel())]
 
 
@@ -166,7 +174,8 @@ def _cosines(spectrum: Array, matrices: NDArray[np.float64], template: Template,
     for start in range(0, len(matrices), chunk):
         some = matrices[start : start + chunk].astype(np.float32)
         frequencies = (some.reshape(-1, 2) @ template.waves).reshape(len(some), 2, -1)
-        found.append(_best_shift(read(spectrum, frequencies)[:, None, :] * weights, template))
+        evidence = planes.evidence(read(spectrum, frequencies), template.band, template.faint)
+        found.append(_best_shift(evidence[:, None, :] * weights, template))
     return planes.to_numpy(xp.concat(found))
 
 
@@ -183,14 +192,14 @@ def _best_shift(products: Array, template: Template) -> Array:
     return xp.max(xp.reshape(shifts, (*batch, -1)), axis=2) * (tile**2 / 2)
 
 
-def _nearest(unit: Array, frequencies: NDArray[np.float32]) -> Array:
-    """The phases [M, n] at the samples nearest to `frequencies` [M, 2, n] (cycles per pixel, row and column)."""
-    row, column = _positions(unit, frequencies)
-    return _taken(unit, (np.rint(row) * unit.shape[1] + np.rint(column)).astype(np.int64))
+def _nearest(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
+    """The samples [M, n] nearest to `frequencies` [M, 2, n] (cycles per pixel, row and column)."""
+    row, column = _positions(spectrum, frequencies)
+    return _taken(spectrum, (np.rint(row) * spectrum.shape[1] + np.rint(column)).astype(np.int64))
 
 
 def _between(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
-    """The same, of values that lie on straight lines between the samples."""
+    """The same on straight lines between the samples."""
     high, wide = spectrum.shape
     row, column = _positions(spectrum, frequencies)
     up, left = np.minimum(row.astype(np.int64), high - 2), np.minimum(column.astype(np.int64), wide - 2)
@@ -200,7 +209,7 @@ def _between(spectrum: Array, frequencies: NDArray[np.float32]) -> Array:
         first + right * (second - first)
         for first, second in ((_taken(spectrum, at), _taken(spectrum, at + 1)) for at in (corner, corner + wide))
     )
-    return _phases(above + down * (below - above))
+    return above + down * (below - above)
 
 
 def _positions(spectrum: Array, frequencies: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -214,8 +223,3 @@ def _taken(values: Array, index: NDArray[np.int64]) -> Array:
     xp = array_namespace(values)
     flat = xp.take(xp.reshape(values, (-1,)), planes.to_like(index.ravel(), values), axis=0)
     return xp.reshape(flat, index.shape)
-
-
-def _phases(values: Array) -> Array:
-    """At unit amplitude; nothing where there is nothing."""
-    return values * (1 / (array_namespace(values).abs(values) + 1e-6))
