@@ -24,6 +24,11 @@ PIXELS = 8
 
 STEP = 36.0
 
+HALVES = np.full(2, 0.5, dtype=np.float32)
+
+PART = 2**18
+"""About how many pixels of a picture are worked on at a time: allocating more costs more than it saves."""
+
 FLOAT_U = np.float32(255) * U_OF_BLUE * (np.array([0, 0, 1], dtype=np.float32) - LUMA)
 """U, but for its offset, of a pixel of floating point in 0..1."""
 
@@ -49,8 +54,8 @@ class BlockCodec(PayloadCodec):
         blocks = self._blocks(batch)
         full, rest = divmod(blocks, self.bits)
         counts = np.full(self.bits, full) + (np.arange(self.bits) < rest)
-        votes = [_votes(self.ones(picture).ravel(), self.bits) for picture in batch]
-        return np.asarray(np.stack(votes) / counts)
+        ones = [[self.ones(part).ravel() for part in _parts(picture)] for picture in batch]
+        return np.asarray(np.stack([_votes(np.concatenate(each), self.bits) for each in ones]) / counts)
 
     def decode(self, batch: Batch) -> NDArray[np.bool_]:
         """The package's majority: a one where the share · 255 exceeds 127, so a tie is a one."""
@@ -59,10 +64,12 @@ class BlockCodec(PayloadCodec):
     def embed_payload(self, batch: Batch, payload: Bits) -> Batch:
         check_colour(batch, self.name)
         sent = np.resize(self.checked(payload), self._blocks(batch))
-        bits = sent.reshape(batch.shape[1] // PIXELS, batch.shape[2] // PIXELS)
         marked = batch.copy()
         for picture in marked:
-            _add(picture, *self.changes(picture, bits))
+            bits = sent.reshape(batch.shape[1] // PIXELS, batch.shape[2] // PIXELS)
+            for part in _parts(picture):
+                mine, bits = np.split(bits, [len(part) // PIXELS])
+                _add(part, *self.changes(part, mine))
         return marked
 
     def _blocks(self, batch: Batch) -> int:
@@ -73,6 +80,13 @@ class BlockCodec(PayloadCodec):
                 f"pictures of {width}×{height} pixels hold {blocks} bits, one in 8×8 pixels: {self.bits} do not fit"
             )
         return int(blocks)
+
+
+def _parts(picture: Plane) -> Iterator[Plane]:
+    """Views of whole blocks of a picture [h, w, 3], from top to bottom."""
+    step = max(PART // picture.shape[1] // PIXELS, 1) * PIXELS
+    inside = whole_blocks(picture)
+    return (inside[top : top + step] for top in range(0, len(inside), step))
 
 
 def _votes(ones: NDArray[np.bool_], bits: int) -> NDArray[np.int64]:
@@ -90,11 +104,13 @@ def _add(picture: Plane, where: Any, change: Plane) -> None:
     """
     whole = picture.dtype == np.uint8
     for channel, gain in ((1, GREEN_OF_U), (2, BLUE_OF_U)):
-        step = change * (gain / 2 if whole else gain / 2 / 255)
+        step = change * np.float32(gain / 2 if whole else gain / 2 / 255)
+        if whole:
+            step = np.rint(step).astype(np.int16)
         for down, right in itertools.product((0, 1), (0, 1)):
             cells = whole_blocks(picture)[down::2, right::2, channel]
             moved = cells[where] + step
-            cells[where] = np.clip(np.rint(moved), 0, 255) if whole else np.clip(moved, 0, 1)
+            cells[where] = np.clip(moved, 0, 255 if whole else 1, out=moved)
 
 
 def whole_blocks(picture: Plane) -> Plane:
@@ -109,16 +125,17 @@ def low_band(picture: Plane) -> Plane:
     low = np.empty((len(inside) // 2, inside.shape[1] // 2), dtype=np.float32)
     top = 0
     for rows in _whole_rows(inside) if picture.dtype == np.uint8 else _float_rows(inside):
-        np.add(rows[:, 0::2], rows[:, 1::2], out=low[top : top + len(rows)])
+        np.matmul(rows.reshape(len(rows), -1, 2), HALVES, out=low[top : top + len(rows)])
         top += len(rows)
-    low *= np.float32(0.5)
+    low += np.float32(2 * OFFSET["uint8" if picture.dtype == np.uint8 else "float32"])
     return low
 
 
 def _whole_rows(picture: Plane) -> Iterator[Plane]:
-    """Sums of U's rows, two and two."""
+    """Sums of U's rows, two and two, less the offset; each strip of them overwrites the one before."""
+    rows = np.empty((strip_rows(picture.shape[1]) // 2, picture.shape[1]), dtype=np.float32)
     for u in u_strips(picture):
-        yield u[0::2] + u[1::2]
+        yield np.add(u[0::2], u[1::2], out=rows[: len(u) // 2])
 
 
 def _float_rows(picture: Plane) -> Iterator[Plane]:
@@ -126,7 +143,7 @@ def _float_rows(picture: Plane) -> Iterator[Plane]:
     step = strip_rows(picture.shape[1])
     for top in range(0, len(picture), step):
         strip = picture[top : top + step]
-        yield (strip[0::2] + strip[1::2]).astype(np.float32, copy=False) @ FLOAT_U + np.float32(2 * OFFSET["float32"])
+        yield (strip[0::2] + strip[1::2]).astype(np.float32, copy=False) @ FLOAT_U
 
 
 def rounded_blocks(picture: Plane, which: NDArray[np.bool_]) -> Plane:

@@ -26,7 +26,8 @@ class DwtDct(BlockCodec):
     name: ClassVar[str] = "dwt_dct"
 
     def ones(self, picture: Plane) -> NDArray[np.bool_]:
-        peak = _peak(low_band(picture))
+        low = low_band(picture)
+        peak = _peak(np.abs(low, out=low))
         if picture.dtype != np.uint8:
             return is_one(peak)
         doubled = (2 * peak).astype(np.int16) % 72
@@ -44,9 +45,8 @@ class DwtDct(BlockCodec):
         return places, np.copysign(1, value) * (target(size, bits) - size)
 
 
-def _peak(low: Plane) -> Plane:
-    """[h/4, w/4]: the largest |coefficient| but the first of every block of 4×4."""
-    size = np.abs(low)
+def _peak(size: Plane) -> Plane:
+    """[h/4, w/4]: the largest of every block of 4×4 sizes [h, w], but for the first, which is overwritten."""
     size[0::4, 0::4] = 0
     rows = np.maximum(np.maximum(size[0::4], size[1::4]), np.maximum(size[2::4], size[3::4]))
     columns = [rows[:, start::4] for start in range(4)]
@@ -54,8 +54,16 @@ def _peak(low: Plane) -> Plane:
 
 
 def _places(low: Plane) -> tuple[Plane, Plane]:
-    """Rows and columns, each [h/4, w/4], of those coefficients; of equal ones the first."""
-    height, width = (side // 4 for side in low.shape)
-    size = np.abs(low).reshape(height, 4, width, 4).swapaxes(1, 2).reshape(height, width, 16)
-    down, right = np.divmod(1 + size[..., 1:].argmax(axis=2), 4)
+    """Rows and columns, each [h/4, w/4], of those coefficients; of equal ones, to 1/1024, the first.
+
+    The place is put behind the size, as four bits, and the maximum taken: float32 holds both exactly.
+    """
+    ranked = np.abs(low)
+    ranked *= np.float32(1024)
+    np.floor(ranked, out=ranked)
+    ranked *= np.float32(16)
+    places = np.arange(15, -1, -1, dtype=np.float32).reshape(4, 4)
+    ranked.reshape(-1, 4, low.shape[1])[:] += np.tile(places, low.shape[1] // 4)
+    down, right = np.divmod(15 - _peak(ranked).astype(np.int32) % 16, 4)
+    height, width = down.shape
     return 4 * np.arange(height)[:, None] + down, 4 * np.arange(width) + right

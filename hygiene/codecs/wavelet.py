@@ -125,8 +125,9 @@ def u_plane(pixels: Plane) -> Plane:
     """`to_yuv(pixels)[..., 1]` alone, faster: float32 [h, w] of pixels [h, w, 3]; whole numbers if they are uint8."""
     plane = np.empty(pixels.shape[:2], dtype=np.float32)
     top = 0
+    offset = np.float32(OFFSET["uint8" if pixels.dtype == np.uint8 else "float32"])
     for strip in u_strips(pixels):
-        plane[top : top + len(strip)] = strip
+        np.add(strip, offset, out=plane[top : top + len(strip)])
         top += len(strip)
     return plane
 
@@ -137,7 +138,7 @@ def strip_rows(width: int) -> int:
 
 
 def u_strips(pixels: Plane) -> Iterator[Plane]:
-    """`u_plane` from top to bottom, some rows at a time, each strip overwriting the one before."""
+    """`u_plane` less its offset, from top to bottom, some rows at a time; each strip overwrites the one before."""
     step = strip_rows(pixels.shape[1])
     levels = np.empty((step, *pixels.shape[1:]), dtype=np.float32)
     u = np.empty(levels.shape[:2], dtype=np.float32)
@@ -159,10 +160,8 @@ def _whole_u(levels: Plane, u: Plane) -> None:
     np.floor(u, out=u)
     u *= np.float32(-8061 / 16384)
     np.rint(u, out=u)
-    u += np.float32(OFFSET["uint8"])
 
 
 def _float_u(levels: Plane, u: Plane) -> None:
     np.subtract(levels[..., 2], levels @ LUMA, out=u)
     u *= U_OF_BLUE
-    u += np.float32(OFFSET["float32"])
