@@ -6,16 +6,14 @@ from pathlib import Path
 import click
 
 from cli import common
+from cli.detectors import Wanted, detectors_options
 from hygiene.errors import ConfigurationError
 
 
 @click.command()
 @click.argument("tagged", metavar="TAGGED", type=common.FOLDER)
 @click.argument("out", metavar="OUT.json", type=common.FOLDER)
-@common.key_option
-@common.generators_option
-@common.search_option
-@common.two_keys_option
+@detectors_options
 @click.option("--untagged", type=common.FOLDER, help="Pictures without the mark; only `filter --fpr` needs them.")
 @click.option("--processing", default="", metavar="TEXT", help="What TAGGED went through, in words, for the record.")
 @common.workers_option
@@ -25,10 +23,7 @@ from hygiene.errors import ConfigurationError
 def calibrate(
     tagged: Path,
     out: Path,
-    key_file: Path,
-    generators: tuple[str, ...],
-    search: str,
-    two_keys: bool,
+    wanted: Wanted,
     untagged: Path | None,
     processing: str,
     workers: int,
@@ -50,7 +45,7 @@ def calibrate(
     from hygiene.files import write_text
     from hygiene.pipeline import calibrate as calibrate_dataset
 
-    detectors = common.load_detectors(key_file, generators, search, two_keys)
+    detectors = wanted.detectors()
     if out.is_dir() or not out.parent.is_dir():
         raise ConfigurationError(f"cannot write {out}: expected the name of a file in a folder that exists")
     if out.exists():

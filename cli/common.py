@@ -13,11 +13,9 @@ import click
 from hygiene.errors import ConfigurationError, HygieneError
 
 if TYPE_CHECKING:
-    from hygiene.detectors.base import Detector
     from hygiene.keys import Key
     from hygiene.payloads import Payload
     from hygiene.policies import Calibration
-    from hygiene.registry import Registry
     from hygiene.scoring import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -25,24 +23,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path)
 
 key_option = click.option("--key", "key_file", required=True, type=FOLDER, help="Key file made by `hygiene keygen`.")
-generators_option = click.option(
-    "--generator",
-    "generators",
-    multiple=True,
-    metavar="NAME",
-    help="Look for the subkey of this generator; may be repeated. The strongest evidence counts and pays for all.",
-)
-search_option = click.option(
-    "--search",
-    type=click.Choice(["fast", "deep", "exhaustive", "auto"]),
-    default="fast",
-    show_default=True,
-    help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 10 times slower. "
-    "exhaustive: also rotated; slower again. auto: deep where fast found nothing.",
-)
-two_keys_option = click.option(
-    "--two-keys", is_flag=True, help="Two independent marks, and both must be found: p is the weaker one's, squared."
-)
 payload_option = click.option(
     "--payload",
     metavar="HEX|NAME",
@@ -125,20 +105,6 @@ def load_payload(text: str | None, registry: Path | None) -> "Payload | None":
             raise ConfigurationError(f"--registry {registry} without --payload: say which payload to embed")
         return None
     return Payload.parse(text) if registry is None else find(load_registry(registry), text)
-
-
-def load_detectors(
-    key_file: Path, generators: Sequence[str], search: str, two_keys: bool, registry: "Registry | None" = None
-) -> "list[Detector]":
-    """The detectors of the key itself, or of its subkeys for the named generators."""
-    from hygiene.codecs.spread import Spread
-    from hygiene.detectors import KeyedDetector, TwoKeyDetector
-    from hygiene.keys import load_key
-
-    codec, key = Spread(search=search), load_key(key_file)
-    made = [KeyedDetector(codec, key.subkey(name), name, registry) for name in generators]
-    made = made or [KeyedDetector(codec, key, registry=registry)]
-    return [TwoKeyDetector(each) for each in made] if two_keys else [*made]
 
 
 def load_subkey(key_file: Path, generator: str | None) -> "Key":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import common
+from cli.detectors import Wanted, detectors_options
 from hygiene.errors import HygieneError
 
 if TYPE_CHECKING:
@@ -24,10 +25,7 @@ class MarkFound(HygieneError):
 
 @click.command()
 @click.argument("source", metavar="IN", type=common.FOLDER)
-@common.key_option
-@common.generators_option
-@common.search_option
-@common.two_keys_option
+@detectors_options
 @click.option("--payload", is_flag=True, help="Also read the payloads beside marks; they may name a generator.")
 @common.registry_option
 @click.option(
@@ -37,7 +35,7 @@ class MarkFound(HygieneError):
     show_default=True,
     help="A mark counts as found at or under this p-value.",
 )
-@click.option("--fail-on-found", is_flag=True, help="Exit with 1 if any picture carries the mark.")
+@click.option("--fail-on-found", is_flag=True, help="Exit with 1 if a mark is found, or a file says it is generated.")
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
@@ -51,10 +49,7 @@ class MarkFound(HygieneError):
 )
 def detect(
     source: Path,
-    key_file: Path,
-    generators: tuple[str, ...],
-    search: str,
-    two_keys: bool,
+    wanted: Wanted,
     payload: bool,
     registry: Path | None,
     max_p: float,
@@ -64,11 +59,12 @@ def detect(
     max_unreadable: "int | float | None",
     form: str,
 ) -> None:
-    """Look for the key's mark in IN, a folder of pictures or one picture.
+    """Look for marks, and for what files say of themselves, in IN, a folder of pictures or one picture.
 
-    Each line on stdout has id, detector, log10_p and found; a picture that cannot be scored has `unreadable` with
-    the reason instead. p is the probability, over the random key, that an unmarked picture scores as high. A
-    summary goes to stderr.
+    Each line on stdout has id, detector, log10_p, found, and what was found; a picture that cannot be scored has
+    `unreadable` with the reason instead. p is the probability that an unmarked picture scores as high: over the random
+    key for your own mark, over messages for public ones. `declared` is a statement, and true if its file is. A summary
+    by source goes to stderr.
 
     With --registry, a mark that carries the payload of a registered generator brings name, generation and date; with
     --payload alone, the bits. A line without them says nothing against the mark: a payload needs more of it.
@@ -78,14 +74,16 @@ def detect(
       hygiene detect tagged --key my.key > found.jsonl
       hygiene detect picture.png --key my.key --format table
       hygiene detect tagged --key my.key --registry generators.json
+      hygiene detect crawled --detect public,provenance --format table
     """
     from hygiene.pipeline import score_dataset
     from hygiene.registry import load_registry
 
     names: Registry | None = load_registry(registry) if registry else {} if payload else None
-    detectors = common.load_detectors(key_file, generators, search, two_keys, names)
+    detectors = wanted.detectors(names)
     counts: Counter[str] = Counter()
     searches: Counter[str] = Counter()
+    sources: Counter[str] = Counter()
     rows: list[tuple[str, str, str]] = []
     # A single picture is not worth the start of worker processes.
     with common.progress(streaming=form == "json") as progress:
@@ -98,6 +96,8 @@ def detect(
         ):
             line = _line(evidence, max_p)
             counts["unreadable" if "unreadable" in line else "found" if line["found"] else "clean"] += 1
+            counts["generated"] += line.get("declared") == "generated"
+            sources.update(_sources(line))
             if form == "json":
                 click.echo(json.dumps(line))
             else:
@@ -106,15 +106,19 @@ def detect(
                 searches[line["search"].partition(":")[0]] += 1
     if form == "table":
         common.print_table(("picture", "log10 p", "found"), rows)
-    seen = sum(counts.values())
+    seen = counts["found"] + counts["clean"] + counts["unreadable"]
     common.note(
         f"mark found at p ≤ {max_p:g}: {counts['found']} of {seen}, "
         f"not found: {counts['clean']}, unreadable: {counts['unreadable']}"
     )
+    for name, n in sources.most_common() if len(detectors) > 1 else ():
+        common.note(f"  {name}: {n}")
     if searches:
         common.note("decided by search: " + ", ".join(f"{name} {n}" for name, n in searches.items()))
-    if fail_on_found and counts["found"]:
-        raise MarkFound(f"the mark was found in {counts['found']} of {seen} (--fail-on-found)")
+    if fail_on_found and counts["found"] + counts["generated"]:
+        facts = [f"a mark was found in {counts['found']} of {seen}"] if counts["found"] else []
+        facts += [f"{counts['generated']} of {seen} say that they are generated"] if counts["generated"] else []
+        raise MarkFound(f"{', '.join(facts)} (--fail-on-found)")
     common.check_unreadable(counts["unreadable"], seen, max_unreadable)
 
 
@@ -125,15 +129,27 @@ def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
         return {"id": evidence.id, "unreadable": evidence.reason}
     found = evidence.log10_p <= math.log10(max_p)
     line = {"id": evidence.id, "detector": evidence.detector, "log10_p": evidence.log10_p, "found": found}
+    line |= {"declared": evidence.declared} if evidence.declared else {}
     return line | dict(evidence.finding)
+
+
+def _sources(line: dict[str, Any]) -> list[str]:
+    """What the picture counts for in the summary: the mark that was found, and the statement that was read."""
+    named = []
+    if line.get("found"):
+        whose = f"own mark {line.get('generator', line['detector'])}"
+        named.append(f"mark of {line['mark']}" if "mark" in line else whose)
+    if line.get("declared"):
+        named.append(f"declared {line['declared']}, {line['scheme']}")
+    return named
 
 
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
     if "unreadable" in line:
         return line["id"], "–", f"unreadable: {line['unreadable']}"
-    if not line["found"]:
-        return line["id"], f"{line['log10_p']:.1f}", "no"
-    facts = [line[name] for name in ("search", "name") if name in line]
+    facts = [line[name] for name in ("mark", "search", "name") if name in line and line["found"]]
     facts += [f"generation {line['generation']}"] if "generation" in line else []
     facts += [f"payload {line['payload']}"] if "payload" in line else []
-    return line["id"], f"{line['log10_p']:.1f}", f"yes ({', '.join(facts)})" if facts else "yes"
+    found = (f"yes ({', '.join(facts)})" if facts else "yes") if line["found"] else "no"
+    found += f", declared {line['declared']} ({line['scheme']})" if line.get("declared") else ""
+    return line["id"], f"{line['log10_p']:.1f}", found

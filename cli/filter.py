@@ -6,24 +6,29 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import common
+from cli.detectors import Wanted, detectors_options
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from hygiene.detectors.base import Statement
     from hygiene.pipeline import FilterReport
     from hygiene.policies import Policy
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 SHARE.name = "number"  # click says "float range", also in "… is not a valid float range"
 LOOSE = 0.01
+DECLARED: "dict[str, frozenset[Statement]]" = {
+    "generated": frozenset({"generated"}),
+    "generative": frozenset({"generated", "generative edit"}),
+    "edited": frozenset({"generated", "generative edit", "edited"}),
+    "none": frozenset(),
+}
 
 
 @click.command()
 @click.argument("pool", metavar="POOL", type=common.FOLDER)
 @click.argument("out", metavar="OUT", type=common.FOLDER)
-@common.key_option
-@common.generators_option
-@common.search_option
-@common.two_keys_option
+@detectors_options
 @click.option("--max-p", type=SHARE, help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given]")
 @click.option("--fpr", type=SHARE, help="Exclude at most this share of untagged pictures; takes --calibration.")
 @click.option(
@@ -36,6 +41,14 @@ LOOSE = 0.01
 @click.option("--fdr", type=SHARE, help="At most this share of untagged ones among the excluded (Benjamini-Hochberg).")
 @click.option("--calibration", "calibration_file", type=common.FOLDER, help="File made by `hygiene calibrate`.")
 @click.option("--confidence", type=SHARE, default=0.95, show_default=True, help="Of --recall and --fpr.")
+@click.option(
+    "--declared",
+    type=click.Choice(list(DECLARED)),
+    default="generated",
+    show_default=True,
+    help="With --detect provenance: exclude files that say they are generated; generative: or edited by generative AI; "
+    "edited: or edited in any way; none: only list what they say.",
+)
 @click.option("--lists-only", is_flag=True, help="Write the lists and copy nothing.")
 @common.workers_option
 @common.max_pixels_option
@@ -44,16 +57,14 @@ LOOSE = 0.01
 def filter(
     pool: Path,
     out: Path,
-    key_file: Path,
-    generators: tuple[str, ...],
-    search: str,
-    two_keys: bool,
+    wanted: Wanted,
     max_p: float | None,
     fpr: float | None,
     recalls: tuple[float, ...],
     fdr: float | None,
     calibration_file: Path | None,
     confidence: float,
+    declared: str,
     lists_only: bool,
     workers: int,
     max_pixels: int,
@@ -63,8 +74,9 @@ def filter(
     """Split POOL by the evidence for the key's mark; POOL itself stays as it is.
 
     OUT gets kept/, excluded/ and unreadable/ with copies byte for byte (sidecars too), a list of each
-    (excluded.jsonl has id, detector, log10_p, threshold), manifest.json, and scores/ in Parquet. One policy
-    decides: --max-p, --fpr, --recall or --fdr. With --recall, --max-p is a limit: a recall that would need a larger
+    (excluded.jsonl has id, detector, log10_p, threshold, finding, excluded_by), manifest.json, and scores/ in Parquet.
+    One policy decides over p: --max-p, --fpr, --recall or --fdr. Over what files say of themselves --declared decides,
+    which is no matter of chance. With --recall, --max-p is a limit: a recall that would need a larger
     p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring. The table's nominal FPR is the
     share of untagged pictures that the threshold excludes at most, over random keys.
 
@@ -75,17 +87,20 @@ def filter(
     Example:
       hygiene filter pool clean --key my.key --max-p 1e-9
       hygiene filter pool levels --key my.key --recall 0.5 --recall 0.9 --calibration calibration.json
+      hygiene filter crawled clean --detect public,provenance --max-p 1e-6
     """
     from hygiene.pipeline import filter_dataset
 
-    detectors = common.load_detectors(key_file, generators, search, two_keys)
-    policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence)
+    detectors = wanted.detectors()
+    statements_only = all(detector.name == "provenance" for detector in detectors)
+    policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only)
     with common.progress() as progress:
         report = filter_dataset(
             pool,
             out,
             detectors,
             policies,
+            declared=DECLARED[declared],
             lists_only=lists_only,
             max_pixels=max_pixels,
             workers=workers,
@@ -107,10 +122,20 @@ def choose_policies(
     fdr: float | None,
     calibration_file: Path | None,
     confidence: float,
+    statements_only: bool = False,
 ) -> "Policy | dict[str, Policy]":
-    """One policy, or one per recall level under the name of its folder; conflicting requests are refused."""
-    from hygiene.policies import Fdr, MaxP, TargetFpr, TargetRecall
+    """One policy, or one per recall level under the name of its folder; conflicting requests are refused.
 
+    statements_only: nothing that is looked for has a p-value.
+    """
+    from hygiene.policies import DeclaredOnly, Fdr, MaxP, TargetFpr, TargetRecall
+
+    if statements_only:
+        if max_p or fpr or recalls or fdr or calibration_file:
+            raise ConfigurationError(
+                "what files say of themselves has no p-value: leave the policy out, or --detect more"
+            )
+        return DeclaredOnly()
     _refuse_conflicts(max_p, fpr, recalls, fdr, calibration_file)
     if fdr is not None:
         return Fdr(fdr)
@@ -156,6 +181,10 @@ def _print_report(report: "FilterReport") -> None:
         places = (counts.seen, counts.kept, counts.total_excluded, common.reasons(dict(counts.unreadable)))
         rows.append((output.folder, f"{limit:.2f}", f"{nominal_fpr(limit):.1e}", *places))
     common.print_table(("output", "max log10 p", "nominal FPR", "seen", "kept", "excluded", "unreadable"), rows)
+    for output in report.outputs:
+        if len(output.counts.excluded) > 1:
+            by = ", ".join(f"{name} {n:,}" for name, n in sorted(output.counts.excluded.items()))
+            common.note(f"excluded from {output.folder} by: {by}")
 
 
 def _warn_if_loose(report: "FilterReport") -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import common
+from cli.detectors import two_keys_option
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--psnr", type=click.FloatRange(30, 60), help="Strength in dB; higher is fainter.  [default: adaptive, 40 to 48]"
 )
-@common.two_keys_option
+@two_keys_option
 @common.payload_option
 @common.registry_option
 @click.option(

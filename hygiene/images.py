@@ -10,6 +10,7 @@ import re
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,7 @@ class Raster:
 
 
 @dataclass(frozen=True)
-class _Header:
+class Header:
     """What the first bytes tell, before anything is decoded. Sizes are as stored, not yet upright."""
 
     format: str
@@ -115,16 +116,43 @@ def sniff(data: bytes) -> str:
     raise UnreadableImage("not an image: no PNG, JPEG or WebP signature")
 
 
-def decode_luma(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
-    """The picture for detection, by the cheapest path, EXIF orientation applied; any depth and colour space.
+@dataclass(frozen=True)
+class Still:
+    """One encoded picture whose header was looked at, to be decoded for whoever asks: once, where Pillow does it."""
 
-    Raises UnreadableImage for what is no still PNG, JPEG or WebP, is truncated, or exceeds `max_pixels`.
-    """
-    with _translated():
+    data: bytes
+    header: Header
+
+    @cached_property
+    def image(self) -> ImageFile.ImageFile:
+        return _opened(self.data, self.header)
+
+
+def open_still(data: bytes, max_pixels: int = MAX_PIXELS) -> Still:
+    """Raises UnreadableImage for what is no still PNG, JPEG or WebP, or exceeds `max_pixels`; decodes nothing yet."""
+    with translated():
         header = _header(data, max_pixels)
         if header.animated:
             raise UnreadableImage("animated: not one still picture")
-        luma, orientation = _jpeg_luma(data, header) if header.format == "jpeg" else _pillow_luma(data, header)
+    return Still(data, header)
+
+
+def decode_luma(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """`luma_of` a file's bytes."""
+    return luma_of(open_still(data, max_pixels))
+
+
+def luma_of(still: Still) -> Picture:
+    """The picture for detection, by the cheapest path, EXIF orientation applied; any depth and colour space.
+
+    Raises UnreadableImage for what is truncated or corrupt.
+    """
+    data, header = still.data, still.header
+    with translated():
+        if header.format == "jpeg":
+            luma, orientation = _jpeg_luma(data, header)
+        else:
+            luma, orientation = _as_luma(still.image), _orientation(still.image)
         upright = np.ascontiguousarray(_upright(luma, orientation))
     width, height = header.width, header.height
     if orientation >= 5:
@@ -138,7 +166,7 @@ def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
     Raises UnreadableImage as `decode_luma` does, and TagRefused for pictures that re-encoding would rob of
     content: CMYK, animations, several pictures in one file.
     """
-    with _translated():
+    with translated():
         header = _header(data, max_pixels)
         _refuse_lossy(header)
         image = _opened(data, header)
@@ -231,7 +259,7 @@ _SAVE: dict[str, dict[str, Any]] = {
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """Pillow raises SyntaxError, struct.error, EOFError and more for bad bytes: one kind comes out."""
     try:
         yield
@@ -244,7 +272,7 @@ def _translated() -> Iterator[None]:
         raise UnreadableImage(f"cannot be decoded: {text[:200]}") from None
 
 
-def _header(data: bytes, max_pixels: int) -> _Header:
+def _header(data: bytes, max_pixels: int) -> Header:
     format = sniff(data)
     header = {"jpeg": _jpeg_header, "png": _png_header, "webp": _webp_header}[format](data)
     if header.width < 1 or header.height < 1:
@@ -256,36 +284,36 @@ def _header(data: bytes, max_pixels: int) -> _Header:
     return header
 
 
-def _jpeg_header(data: bytes) -> _Header:
+def _jpeg_header(data: bytes) -> Header:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    return _Header("jpeg", width, height, colours=colours)
+    return Header("jpeg", width, height, colours=colours)
 
 
-def _png_header(data: bytes) -> _Header:
+def _png_header(data: bytes) -> Header:
     if data[12:16] != b"IHDR" or len(data) < 33:
         raise UnreadableImage("truncated: the PNG header is incomplete")
     width, height, depth = struct.unpack(">IIB", data[16:25])
     frames = next((body for name, body in png.chunks(data) if name == b"acTL"), b"\0\0\0\0")
     animated = len(frames) >= 4 and struct.unpack(">I", frames[:4])[0] > 1
-    return _Header("png", width, height, deep=depth == 16, animated=animated)
+    return Header("png", width, height, deep=depth == 16, animated=animated)
 
 
-def _webp_header(data: bytes) -> _Header:
+def _webp_header(data: bytes) -> Header:
     """Size and kind from the first chunk: RFC 9649 §2.5–2.7."""
     if len(data) < 30:
         raise UnreadableImage("truncated: the WebP header is incomplete")
     kind = data[12:16]
     if kind == b"VP8X":
         width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-        return _Header("webp", width, height, animated=bool(data[20] & 2), lossless=b"VP8L" in data)
+        return Header("webp", width, height, animated=bool(data[20] & 2), lossless=b"VP8L" in data)
     if kind == b"VP8L":
         bits = int.from_bytes(data[21:25], "little")
-        return _Header("webp", 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), lossless=True)
+        return Header("webp", 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF), lossless=True)
     width, height = (size & 0x3FFF for size in struct.unpack("<HH", data[26:30]))
-    return _Header("webp", width, height)
+    return Header("webp", width, height)
 
 
-def _opened(data: bytes, header: _Header) -> ImageFile.ImageFile:
+def _opened(data: bytes, header: Header) -> ImageFile.ImageFile:
     """Opened by its own plugin: `Image.open` would guess again and hold its own, global pixel limit."""
     if header.format == "png":
         png.check(data)
@@ -295,7 +323,7 @@ def _opened(data: bytes, header: _Header) -> ImageFile.ImageFile:
     return image
 
 
-def _jpeg_luma(data: bytes, header: _Header) -> tuple[Bytes8, int]:
+def _jpeg_luma(data: bytes, header: Header) -> tuple[Bytes8, int]:
     orientation = _orientation(_opened(data, header)) if b"Exif\0\0" in data else 1
     if header.colours not in ("YCbCr", "Gray"):
         return _as_luma(_opened(data, header)), orientation
@@ -304,7 +332,7 @@ def _jpeg_luma(data: bytes, header: _Header) -> tuple[Bytes8, int]:
     return _jpeg_array(data, header, "GRAY", factor)[:, :, 0], orientation
 
 
-def _jpeg_array(data: bytes, header: _Header, colours: str, factor: int = 1) -> Bytes8:
+def _jpeg_array(data: bytes, header: Header, colours: str, factor: int = 1) -> Bytes8:
     """Decoded by libjpeg, [h, w, channels], reduced by `factor`. Missing data is an error, not grey pixels."""
     try:
         array: Bytes8 = simplejpeg.decode_jpeg(
@@ -321,12 +349,6 @@ def _jpeg_array(data: bytes, header: _Header, colours: str, factor: int = 1) -> 
     # The rest of libjpeg's warnings (stray bytes between segments) leave the picture whole: Pillow passes them.
     image = _opened(data, header).convert("L" if colours == "GRAY" else "RGB")
     return np.atleast_3d(np.asarray(image))
-
-
-def _pillow_luma(data: bytes, header: _Header) -> tuple[Bytes8, int]:
-    image = _opened(data, header)
-    luma = _as_luma(image)
-    return luma, _orientation(image)
 
 
 def _as_luma(image: Image.Image) -> Bytes8:
@@ -360,14 +382,14 @@ def _upright(array: Any, orientation: int) -> Any:
     return array
 
 
-def _refuse_lossy(header: _Header) -> None:
+def _refuse_lossy(header: Header) -> None:
     if header.animated:
         raise TagRefused("animated: tagging marks still pictures only")
     if header.colours in ("CMYK", "YCCK"):
         raise TagRefused("CMYK: tagging would change its inks; convert it to RGB first")
 
 
-def _planes(data: bytes, header: _Header, image: Image.Image) -> tuple[Pixels, Pixels | None]:
+def _planes(data: bytes, header: Header, image: Image.Image) -> tuple[Pixels, Pixels | None]:
     """Pixels [H, W] or [H, W, 3] and alpha [H, W] or None, as stored (not upright)."""
     if header.deep:
         return _deep_planes(png.read16(data), image.info.get("transparency"))
@@ -393,7 +415,7 @@ def _deep_planes(samples: Pixels, transparent: int | tuple[int, ...] | None) -> 
     return pixels, np.where(shown, np.uint16(65535), np.uint16(0))
 
 
-def _carried(data: bytes, header: _Header, image: Image.Image, orientation: int) -> dict[str, Any]:
+def _carried(data: bytes, header: Header, image: Image.Image, orientation: int) -> dict[str, Any]:
     """Pillow `save` options that write the metadata back. After `_planes`: PNG has metadata behind its pixels."""
     image.load()
     names = ("icc_profile", "exif", "xmp", "comment", "dpi", "progressive")

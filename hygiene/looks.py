@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from hygiene.images import MAX_PIXELS, Picture, decode_luma
+from hygiene.chroma import Chroma, chroma_of
+from hygiene.images import MAX_PIXELS, Picture, Still, luma_of, open_still
 
 
 @dataclass(frozen=True)
 class Look:
-    """data: the encoded file. Its properties raise UnreadableImage for what cannot be decoded to them."""
+    """data: the encoded file. Its properties raise UnreadableImage for what cannot be decoded to them.
+
+    A PNG or WebP is decoded once for luma and colour. Of a JPEG libjpeg gives each by itself, reduced as it decodes,
+    which is cheaper than both in full.
+    """
 
     data: bytes
     max_pixels: int = MAX_PIXELS
@@ -16,4 +21,13 @@ class Look:
     @cached_property
     def picture(self) -> Picture:
         """The luma, by the cheapest path."""
-        return decode_luma(self.data, self.max_pixels)
+        return luma_of(self._still)
+
+    @cached_property
+    def chroma(self) -> Chroma | None:
+        """The colour as stored, not enlarged; None for a JPEG without any."""
+        return chroma_of(self._still)
+
+    @cached_property
+    def _still(self) -> Still:
+        return open_still(self.data, self.max_pixels)

@@ -15,7 +15,7 @@ PACKAGES = {package.__name__: Path(package.__file__).parent for package in (hygi
 MAY_IMPORT = {"hygiene": set(), "evaluator": {"hygiene"}, "cli": {"hygiene", "evaluator"}}
 ROOMS = [
     {"errors", "__init__"},
-    {"files", "images", "keys", "payloads", "png", "records", "registry", "statistics"},
+    {"chroma", "files", "images", "keys", "payloads", "png", "records", "registry", "statistics"},
     {"codecs", "looks", "provenance"},
     {"detectors"},
     {"policies"},

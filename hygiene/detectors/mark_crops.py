@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hygiene.detectors.chroma import Chroma
+from hygiene.chroma import Chroma
 from hygiene.detectors.mark_evidence import SMALLEST_NORM, log10_p
 from hygiene.detectors.mark_table import Mark
 from hygiene.detectors.mark_votes import Plane, cleaned, u_band, votes

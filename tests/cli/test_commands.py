@@ -108,7 +108,7 @@ def test_detect_prints_a_json_line_per_picture_and_a_summary_for_people(shop):
 def test_detect_is_a_gate(shop):
     options = ("--key", "my.key", "--workers", 1, "--fail-on-found")
     code, _, err = call("detect", "tagged/000.png", *options, folder=shop)
-    assert (code, "the mark was found in 1 of 1 (--fail-on-found)" in err) == (1, True)
+    assert (code, "a mark was found in 1 of 1 (--fail-on-found)" in err) == (1, True)
     assert call("detect", "generated/000.png", *options, folder=shop)[0] == 0
     assert call("detect", "tagged/000.png", *options, "--max-p", "1e-300", folder=shop)[0] == 0
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile
 from scipy.ndimage import convolve1d
 
-from hygiene.errors import UnreadableImage
-from hygiene.images import MAX_PIXELS, _header, _opened, _translated
+from hygiene.images import Still, translated
 
 Plane = NDArray[np.float32]
 
@@ -64,22 +63,19 @@ class Chroma:
         return sums[..., 0] * BLUE_OF_CB, sums[..., 1] * RED_OF_CR
 
 
-def decode_chroma(data: bytes, max_pixels: int = MAX_PIXELS) -> Chroma | None:
+def chroma_of(still: Still) -> Chroma | None:
     """The colour of a PNG, JPEG or WebP, not enlarged; None for a JPEG without colour.
 
-    Raises UnreadableImage for what is no still picture, is truncated, or exceeds `max_pixels`.
+    Raises UnreadableImage for what is truncated or corrupt.
     """
-    with _translated():
-        header = _header(data, max_pixels)
-        if header.animated:
-            raise UnreadableImage("animated: not one still picture")
-        if header.colours == "Gray":
+    with translated():
+        if still.header.colours == "Gray":
             return None
-        if header.colours == "YCbCr":
-            return _jpeg_chroma(JpegImageFile(io.BytesIO(data)))
-        image = _opened(data, header)
+        if still.header.colours == "YCbCr":
+            return _jpeg_chroma(JpegImageFile(io.BytesIO(still.data)))
+        image = still.image
         pixels = image.convert("RGBA") if image.mode == "P" else image
-        return Chroma(np.asarray(pixels.convert("RGB")), 1, header.width, header.height)
+        return Chroma(np.asarray(pixels.convert("RGB")), 1, still.header.width, still.header.height)
 
 
 def _jpeg_chroma(image: JpegImageFile) -> Chroma:

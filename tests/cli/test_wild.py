@@ -1,0 +1,127 @@
+"""Other people's marks and statements, on the command line: detect, and filter by what was found."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image, PngImagePlugin
+from skimage import data
+
+from cli.main import main
+
+MADE = Path(__file__).parents[1] / "hygiene/marked"
+"""Made by the generators' own watermarking code."""
+
+PARAMETERS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 300x300"
+
+
+def call(*arguments):
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def found(*arguments):
+    code, out, err = call("detect", "pool", "--workers", 1, *arguments)
+    assert code == 0
+    return {line["id"]: line for line in map(json.loads, out.splitlines())}, err
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """own.png (ours, and declared), flux.jpg, sdxl.webp, said.png (says that it is generated), real.jpg."""
+    folder = tmp_path_factory.mktemp("wild")
+    (folder / "own").mkdir()
+    (folder / "pool").mkdir()
+    Image.fromarray(data.coffee()[:300, :300]).save(folder / "own/own.png")
+    before = os.getcwd()
+    os.chdir(folder)
+    assert call("keygen", "my.key")[0] == 0
+    assert call("tag", "own", "tagged", "--key", "my.key", "--declare", "--workers", 1)[0] == 0
+    shutil.copy("tagged/own.png", "pool")
+    for file in MADE.iterdir():
+        shutil.copy(file, "pool")
+    text = PngImagePlugin.PngInfo()
+    text.add_text("parameters", PARAMETERS)
+    photograph = Image.fromarray(data.chelsea()[:300, :300])
+    photograph.save("pool/said.png", pnginfo=text)
+    photograph.save("pool/real.jpg", quality=90)
+    yield folder
+    os.chdir(before)
+
+
+def test_all_detectors_together_name_each_source(pool):
+    lines, err = found("--key", "my.key", "--detect", "all")
+    assert {id for id, line in lines.items() if line["found"]} == {"own.png", "flux.jpg", "sdxl.webp"}
+    assert (lines["flux.jpg"]["mark"], lines["sdxl.webp"]["mark"]) == ("flux", "sdxl")
+    assert lines["own.png"]["detector"].startswith("spread:")
+    assert {id for id, line in lines.items() if line.get("declared") == "generated"} == {"own.png", "said.png"}
+    assert (lines["own.png"]["scheme"], lines["said.png"]["scheme"]) == ("IPTC", "Automatic1111")
+    assert {"found", "declared", "mark"} & set(lines["real.jpg"]) == {"found"}
+    for source in ("mark of flux: 1", "mark of sdxl: 1", "declared generated, IPTC: 1", "own mark spread:"):
+        assert source in err
+
+
+def test_every_detector_pays_for_the_others(pool):
+    alone, _ = found("--detect", "public")
+    together, _ = found("--key", "my.key", "--detect", "own,public,provenance")
+    assert together["flux.jpg"]["log10_p"] == pytest.approx(alone["flux.jpg"]["log10_p"] + 0.30103)
+    single, _ = found("--detect", "flux")
+    assert single["flux.jpg"]["detector"] == "public:flux"
+    assert single["flux.jpg"]["log10_p"] < alone["flux.jpg"]["log10_p"]
+    assert single["sdxl.webp"]["log10_p"] > -4
+
+
+def test_filter_says_for_each_picture_why_it_went(pool):
+    arguments = ("filter", "pool", "clean", "--key", "my.key", "--detect", "all", "--max-p", "1e-9", "--workers", 1)
+    code, _, err = call(*arguments)
+    assert code == 0
+    excluded = {line["id"]: line for line in map(json.loads, Path("clean/excluded.jsonl").read_text().splitlines())}
+    assert {id: line["excluded_by"][-1] for id, line in excluded.items()} == {
+        "own.png": "provenance",
+        "said.png": "provenance",
+        "flux.jpg": "public:all",
+        "sdxl.webp": "public:all",
+    }
+    assert len(excluded["own.png"]["excluded_by"]) == 2
+    assert excluded["said.png"]["finding"]["where"] == "PNG tEXt parameters"
+    assert excluded["flux.jpg"]["finding"]["mark"] == "flux"
+    assert sorted(path.name for path in Path("clean/kept").iterdir()) == ["real.jpg"]
+    assert "provenance 1, public:all 2" in err
+    assert json.loads(Path("clean/manifest.json").read_text())["declared"] == ["generated"]
+
+    assert call(*arguments, "--declared", "none")[0] == 0
+    assert sorted(path.name for path in Path("clean/kept").iterdir()) == ["real.jpg", "said.png"]
+
+
+def test_statements_alone_need_no_key_and_no_policy(pool):
+    code, out, _ = call("filter", "pool", "said", "--detect", "provenance", "--workers", 1, "--format", "json")
+    output = json.loads(out)["outputs"][0]
+    assert (code, output["excluded"], output["kept"]) == (0, 2, 3)
+    code, _, err = call("filter", "pool", "other", "--detect", "provenance", "--max-p", "0.001")
+    assert (code, "no p-value" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "takes --key"),
+        (("--detect", "own,sdxl"), "takes --key"),
+        (("--detect", "sdxl,dalle"), "'dalle': choose from own, sdxl, flux"),
+        (("--detect", ""), "choose from"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_said_in_one_line(pool, arguments, says):
+    code, out, err = call("detect", "pool", *arguments)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_the_gate_closes_for_statements_too(pool):
+    arguments = ("detect", "pool/said.png", "--detect", "provenance", "--fail-on-found")
+    assert call(*arguments)[0] == 1
+    assert call("detect", "pool/real.jpg", *arguments[2:])[0] == 0
