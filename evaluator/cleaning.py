@@ -1,9 +1,9 @@
 """Hygiene inside the loop: what a generation publishes is tagged, and what the trainer takes is filtered."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,17 @@ COUNTABLE = 2**53  # candidates: doubles count no further
 
 @dataclass(frozen=True)
 class FilterCounts:
-    """What a filter saw and excluded, against the truth. Counts add; a share of nothing is None."""
+    """What a filter saw and excluded, against the truth. Counts add; a share of nothing is None.
+
+    untagged_*  synthetic samples of generators that do not tag
+    """
 
     tagged_seen: int = 0
     tagged_excluded: int = 0
     real_seen: int = 0
     real_excluded: int = 0
+    untagged_seen: int = 0
+    untagged_excluded: int = 0
 
     def __add__(self, other: "FilterCounts") -> "FilterCounts":
         mine, theirs = asdict(self), asdict(other)
@@ -46,18 +51,23 @@ class FilterCounts:
     @property
     def ppv(self) -> float | None:
         """Share of excluded samples that were tagged."""
-        return _share(self.tagged_excluded, self.tagged_excluded + self.real_excluded)
+        return _share(self.tagged_excluded, self.tagged_excluded + self.real_excluded + self.untagged_excluded)
 
     @property
     def residual_synthetic(self) -> float | None:
         """Tagged share of what was kept."""
         tagged, real = self.tagged_seen - self.tagged_excluded, self.real_seen - self.real_excluded
-        return _share(tagged, tagged + real)
+        return _share(tagged, tagged + real + self.untagged_seen - self.untagged_excluded)
 
     def to_dict(self) -> dict[str, float | int | None]:
         """Counts and shares, plain."""
         shares = {name: getattr(self, name) for name in ("tpr", "fpr", "ppv", "residual_synthetic")}
         return {**asdict(self), **shares}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> "FilterCounts":
+        """The counts that `to_dict` wrote; kinds that it did not know yet count none."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__ if name in row})
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -67,8 +77,8 @@ def _share(part: int, whole: int) -> float | None:
 class Gate(Protocol):
     """Says which samples the trainer does not get."""
 
-    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
-        """[n], True = excluded. `tagged` is the truth about `rows` [n, d]; a detector ignores it."""
+    def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
+        """[n], True = excluded. `tagged`, one or [n], is the truth about `rows` [n, d]; a detector ignores it."""
         ...
 
 
@@ -82,9 +92,10 @@ class RandomDrop:
     tpr: float = 0.0
     fpr: float = 0.0
 
-    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
+    def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
         """One uniform number per row, so that arms of one seed drop nested sets."""
-        return rng.random(len(rows)) < (self.tpr if tagged else self.fpr)
+        dropped: Mask = rng.random(len(rows)) < np.where(tagged, self.tpr, self.fpr)
+        return dropped
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,7 @@ class MarkDetector:
     least_statistic: float = math.inf
     max_log10_p: float = -math.inf
 
-    def excludes(self, rows: Rows, tagged: bool, rng: np.random.Generator) -> Mask:
+    def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
         """Deterministic: the same row always gets the same answer."""
         scores = self.codec.score(rows)
         found: Mask = (scores.statistic >= self.least_statistic) | (scores.log10_p <= self.max_log10_p)
@@ -120,22 +131,35 @@ def recall_threshold(codec: SpreadVectors, tagged: Rows, recall: float) -> float
     return float(np.sort(codec.project(tagged))[rank - 1]) - 1e-9
 
 
-def published(codec: SpreadVectors | None, config: LoopConfig, raw: Rows) -> Rows:
-    """What leaves the generator [n, d]: `raw`, marked as the configuration says."""
+def published(codec: SpreadVectors | None, config: LoopConfig, raw: Rows, carries: Mask | None = None) -> Rows:
+    """What leaves the generator [n, d]: `raw`, marked as the configuration says, where `carries` [n] is true."""
     if codec is None:
         return raw
-    return codec.embed(raw, config.tagging.alpha, informed=config.tagging.mode == "informed")
+    marked = codec.embed(raw, config.tagging.alpha, informed=config.tagging.mode == "informed")
+    return marked if carries is None else np.where(carries[:, None], marked, raw)
 
 
 def filtered(
-    real: Rows, tagged: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator
-) -> tuple[TrainingSet, FilterCounts]:
-    """What passes the gate, and the counts. Real and tagged rows have streams of their own: a fixed real set
-    gets the same verdicts at every generation when its stream is the same."""
+    real: Rows, synthetic: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator,
+    carries: Mask | None = None,
+) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
+    """What passes the gate, and the counts. Real and synthetic rows have streams of their own: a fixed real set
+    gets the same verdicts at every generation when its stream is the same.
+
+    carries  [n] which synthetic rows are tagged; all when not given
+    """
+    tagged = np.ones(len(synthetic), dtype=np.bool_) if carries is None else carries
     real_out = gate.excludes(real, False, real_rng)
-    tagged_out = gate.excludes(tagged, True, tagged_rng)
-    counts = FilterCounts(len(tagged), int(tagged_out.sum()), len(real), int(real_out.sum()))
-    return joined(real[~real_out], tagged[~tagged_out]), counts
+    out = gate.excludes(synthetic, tagged, tagged_rng)
+    counts = FilterCounts(
+        tagged_seen=int(tagged.sum()),
+        tagged_excluded=int((out & tagged).sum()),
+        real_seen=len(real),
+        real_excluded=int(real_out.sum()),
+        untagged_seen=int((~tagged).sum()),
+        untagged_excluded=int((out & ~tagged).sum()),
+    )
+    return joined(real[~real_out], synthetic[~out]), counts
 
 
 def scraped_counts(kept: TrainingSet, odds: float, drop: RandomDrop, rng: np.random.Generator) -> FilterCounts:

@@ -43,11 +43,16 @@ class Tagging:
 
     strength  in standard deviations of the keyed projection over real data; 4 when not given
     key_file  a key made by `hygiene keygen`; without it the key is derived from the seed
+    rotate    every generation tags with a subkey of its own; its readers look for that subkey
+    adoption  share of what is published that is tagged, 0..1: the share of generators that tag, where all learn from
+              one pool
     """
 
     mode: str = "none"
     strength: float | None = None
     key_file: str | None = None
+    rotate: bool = False
+    adoption: float = 1.0
 
     @property
     def alpha(self) -> float:
@@ -152,21 +157,25 @@ class LoopConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "LoopConfig":
         """The configuration that a parsed TOML or JSON file holds; unknown fields are refused by name."""
-        return _build(cls, values, "the configuration")
+        return build_record(cls, values, "the configuration")
 
 
 def load_config(path: Path) -> LoopConfig:
     """Read a TOML file."""
+    return LoopConfig.from_dict(read_toml(path))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a configuration file holds; refuses one that cannot be read or is not TOML."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not TOML: {error}") from None
-    return LoopConfig.from_dict(values)
 
 
-def _build(record: type[Record], values: Any, where: str) -> Record:
+def build_record(record: type[Record], values: Any, where: str) -> Record:
     """`record`(**values), nested records included."""
     if not isinstance(values, Mapping):
         raise ConfigurationError(f"{where} is {values!r}, expected a table of fields")
@@ -191,7 +200,7 @@ def _value(value: Any, hint: Any, name: str) -> Any:
         return value
     if nested is Choice:
         return _choice(value, name)
-    return _build(nested, value, f"[{name}]")
+    return build_record(nested, value, f"[{name}]")
 
 
 def _choice(value: Any, name: str) -> Choice:

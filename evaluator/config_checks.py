@@ -144,7 +144,14 @@ def _check_tagging(config: "LoopConfig") -> None:
     tagging = config.tagging
     if tagging.mode == "none":
         given = [name for name in ("strength", "key_file") if getattr(tagging, name) is not None]
+        given += [name for name, default in (("rotate", False), ("adoption", 1)) if getattr(tagging, name) != default]
         _refuse_unless(not given, f"tagging.{', tagging.'.join(given)} with tagging.mode = none, which marks nothing")
+    _check_share(tagging.adoption, "tagging.adoption")
+    _refuse_unless(
+        not (config.tops_up and tagging.adoption < 1),
+        f"tagging.adoption is {tagging.adoption} in a pool that is scraped until it is full, whose odds count every "
+        "synthetic sample as tagged: leave top_up out, or use fresh_data",
+    )
     _refuse_unless("\0" not in (tagging.key_file or ""), f"tagging.key_file is {tagging.key_file!r}, no name of a file")
     _refuse_unless(
         0 < tagging.alpha <= STRONGEST,

@@ -16,6 +16,7 @@ from evaluator.cleaning import (
     FilterCounts,
     Gate,
     MarkDetector,
+    Mask,
     RandomDrop,
     filtered,
     published,
@@ -26,7 +27,7 @@ from evaluator.cleaning import (
 from evaluator.config import LoopConfig
 from evaluator.models import GenerativeModel, make_model
 from evaluator.models.base import Rows
-from evaluator.probes import mark_probes
+from evaluator.probes import carried_mark, mark_probes
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, initial_set, kept_odds, real_part, topped_up
@@ -88,11 +89,8 @@ class Generation:
     @classmethod
     def from_dict(cls, row: dict[str, Any]) -> "Generation":
         """The generation that `to_dict` wrote."""
-        counts = row["filter"]
-        return cls(
-            **{name: row[name] for name in ("generation", "n_real", "n_synthetic", "metrics", "mark")},
-            filter=counts and FilterCounts(**{name: counts[name] for name in FilterCounts.__dataclass_fields__}),
-        )
+        plain = {name: row[name] for name in ("generation", "n_real", "n_synthetic", "metrics", "mark")}
+        return cls(**plain, filter=row["filter"] and FilterCounts.from_dict(row["filter"]))
 
 
 def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None = None) -> Iterator[Generation]:
@@ -132,13 +130,24 @@ class _Run:
     def __init__(self, config: LoopConfig, setup: Setup) -> None:
         self.config, self.setup = config, setup
         self.initial = initial_set(config, setup.source)
-        key = loop_key(config)
-        self.codec = None if key is None else SpreadVectors(key, self.initial.rows)
+        self.key = key = loop_key(config)
+        self.fixed_codec = None if key is None else SpreadVectors(key, self.initial.rows)
         others = [] if key is None else [key.subkey(f"wrong {i}") for i in range(config.probe_keys)]
         self.wrong = [SpreadVectors(other, self.initial.rows) for other in others]
 
     def rng(self, generation: int, purpose: str) -> np.random.Generator:
         return stream(self.config.seed, generation, purpose)
+
+    def codec(self, generation: int) -> SpreadVectors | None:
+        """What `generation` tags with, and what its output is read with."""
+        if self.key is None or not self.config.tagging.rotate:
+            return self.fixed_codec
+        return SpreadVectors(self.key.subkey(f"generation {generation}"), self.initial.rows)
+
+    def carries(self, n: int, rng: np.random.Generator) -> Mask | None:
+        """Which of `n` published samples are tagged; None = all."""
+        adoption = self.config.tagging.adoption
+        return None if adoption == 1 else rng.random(n) < adoption
 
     def fitted(self, state: State) -> GenerativeModel:
         """A new model, trained from scratch on D^t."""
@@ -150,9 +159,11 @@ class _Run:
             raise ConfigurationError(f"generation {state.generation} cannot fit the model {name!r}: {error}") from None
         return model
 
-    def output(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
-        """`n` samples as they are published, [n, d]."""
-        return published(self.codec, self.config, model.sample(n, self.config.sampling_bias, rng))
+    def output(
+        self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
+    ) -> Rows:
+        """`n` samples as generation t publishes them, [n, d]."""
+        return published(self.codec(t), self.config, model.sample(n, self.config.sampling_bias, rng), carries)
 
     def first(self) -> Step:
         rows = self.initial.rows
@@ -178,24 +189,26 @@ class _Run:
     def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:
         """The filter, and the threshold it came to, which is kept over the generations."""
         chosen = self.config.filter
-        if chosen.mode != "detector" or self.codec is None:
+        codec = self.codec(state.generation)
+        if chosen.mode != "detector" or codec is None:
             return RandomDrop(chosen.tpr or 0.0, chosen.fpr or 0.0), None
         if chosen.recall is None:
-            return MarkDetector(self.codec, max_log10_p=float(np.log10(chosen.max_p or 1.0))), None
+            return MarkDetector(codec, max_log10_p=float(np.log10(chosen.max_p or 1.0))), None
         threshold = state.threshold
         if threshold is None:  # calibrated once, on generation 1's tagged samples, a set of their own
-            tagged = self.output(model, self.config.n_s, self.rng(1, "calibrate"))
-            threshold = recall_threshold(self.codec, tagged, chosen.recall)
-        return MarkDetector(self.codec, least_statistic=threshold), threshold
+            tagged = self.output(state.generation, model, self.config.n_s, self.rng(1, "calibrate"))
+            threshold = recall_threshold(codec, tagged, chosen.recall)
+        return MarkDetector(codec, least_statistic=threshold), threshold
 
     def mixed(self, t: int, model: GenerativeModel, gate: Gate, pool: Rows) -> tuple[TrainingSet, FilterCounts, Rows]:
         """n_r real and n_s synthetic samples through the filter, no top-up; every sample is judged once."""
         config = self.config
-        tagged = self.output(model, config.n_s, self.rng(t - 1, "publish"))
-        real = real_part(config, self.setup.source, t) if config.n_r else tagged[:0]
+        carries = self.carries(config.n_s, self.rng(t - 1, "adopt"))
+        made = self.output(t - 1, model, config.n_s, self.rng(t - 1, "publish"), carries)
+        real = real_part(config, self.setup.source, t) if config.n_r else made[:0]
         fixed = config.loop == "synthetic_augmentation"
         real_rng = self.rng(1 if fixed else t, "filter_real")
-        training, counts = filtered(real, tagged, gate, real_rng, self.rng(t, "filter_tagged"))
+        training, counts = filtered(real, made, gate, real_rng, self.rng(t, "filter_tagged"), carries)
         if config.pool == "previous":
             return training, counts, pool
         kept = training.rows[training.n_real :]
@@ -207,7 +220,7 @@ class _Run:
         """N kept samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
         n, odds = self.config.size, self.config.odds(t)
         real = self.setup.source.draw(n, self.rng(t, "real"))
-        tagged = self.output(model, n, self.rng(t - 1, "publish"))
+        tagged = self.output(t - 1, model, n, self.rng(t - 1, "publish"))
         passed = kept_odds(odds, drop.tpr, drop.fpr)
         training = topped_up(real, tagged, passed, self.rng(t, "origin"))
         return training, scraped_counts(training, odds, drop, self.rng(t, "filter_tagged"))
@@ -217,7 +230,7 @@ class _Run:
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
         return scraped(
             lambda n: self.setup.source.draw(n, real_rng),
-            lambda n: self.output(model, n, tagged_rng),
+            lambda n: self.output(t - 1, model, n, tagged_rng),
             config.odds(t),
             gate,
             config.size,
@@ -236,18 +249,26 @@ class _Run:
         """Metrics and probes of a second set of samples, not the one fed forward."""
         config, t = self.config, state.generation
         raw = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
-        mark = {}
-        if self.codec is not None:
-            marked = published(self.codec, config, raw)
-            mark = mark_probes(raw, marked, self.setup.held_out, self.codec, config.tagging.alpha, self.wrong)
         return Generation(
             generation=t,
             n_real=training.n_real,
             n_synthetic=training.n_synthetic,
             metrics=measure(config, self.setup, raw),
             filter=counts,
-            mark=mark,
+            mark=self.probed(t, raw),
             samples=raw[: config.keep_samples],
             seconds=time.perf_counter() - began,
             state=state,
         )
+
+    def probed(self, t: int, raw: Rows) -> dict[str, float]:
+        """The mark's readings, empty without tagging."""
+        codec, real, strength = self.codec(t), self.setup.held_out, self.config.tagging.alpha
+        if codec is None:
+            return {}
+        marked = published(codec, self.config, raw, self.carries(len(raw), self.rng(t, "adopt_measured")))
+        mark = mark_probes(raw, marked, real, codec, strength, self.wrong)
+        last = self.codec(t - 1)
+        if self.config.tagging.rotate and t > 1 and last is not None:
+            mark["last_key_mark"] = carried_mark(raw, real, last, strength)
+        return mark

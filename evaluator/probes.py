@@ -41,6 +41,12 @@ def mark_probes(
     return values | wrong_key_probes(raw, real, wrong)
 
 
+def carried_mark(raw: Rows, real: Rows, codec: SpreadVectors, strength: float) -> float:
+    """Mean shift of raw output [n, d] against real rows along a key that earlier output was tagged with, in units of
+    `strength`: what rotating keys leave behind of each other."""
+    return float(codec.project(raw).mean() - codec.project(real).mean()) / strength
+
+
 def wrong_key_probes(raw: Rows, real: Rows, wrong: list[SpreadVectors]) -> dict[str, float]:
     """What the same readings are under keys that were never used: the null, drift of the model included."""
     if not wrong:

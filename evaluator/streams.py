@@ -14,6 +14,8 @@ PURPOSES = (
     "calibrate",
     "reference",
     "floor",
+    "adopt",
+    "adopt_measured",
 )
 
 

@@ -178,7 +178,7 @@ def real_frechet_floor(n: int, dimension: int) -> float:
     return dimension * (dimension + 5) / (4 * n)
 
 
-def real_frechet(n: int, dimension: int) -> float:
+def real_frechet(n: float, dimension: int) -> float:
     """E[Fréchet distance] of a Gaussian (unbiased covariance) fitted to n real rows, for any n ≥ 2 and d ≥ 2.
 
     d/n + 2d − 2E[tr S^½], S a Wishart over its n−1 degrees of freedom: see `_root_trace`.
@@ -351,6 +351,24 @@ def informed_raw_mark(strength: float, tagged_share: float, transfer: float = 1.
     As long as hardly a row passes α by itself: those are left alone and lift the published mark over α.
     """
     return transfer * tagged_share * strength
+
+
+def adopted_raw_mark(strength: float, tagged_share: float, untagged_share: float, transfer: float = 1.0) -> float:
+    """Limit of m under blind tagging by some generators only: κq_t α/(1 − κ(q_t + q_u)).
+
+    tagged_share q_t and untagged_share q_u of the training set after the filter. Derived here:
+    m = κ(q_t(m + α) + q_u m): what no generator tags still hands the mark on, and no filter of marks stops it all.
+    """
+    return transfer * tagged_share * strength / (1 - transfer * (tagged_share + untagged_share))
+
+
+def rotated_mark(strength: float, tagged_share: float, age: int, transfer: float = 1.0) -> float:
+    """Mark of untagged output along the key used `age` ≥ 1 generations ago, keys at right angles: (κq')^age α.
+
+    Derived here: each key is embedded once and diluted from then on; along the newest one output carries nothing
+    before it is tagged, so that blind tagging publishes α.
+    """
+    return float((transfer * tagged_share) ** age * strength)
 
 
 def false_attribution(threshold: float, mark: float) -> float:
