@@ -91,7 +91,7 @@ def recall_of(task: tuple[int, str], side: int, crops: int) -> list[Tried]:
                 found = PublicMarks().detect(source, Look(data))
                 pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
                 stock = generators.stock_finds(pixels, mark) if i == 0 else None
-                rows.append(Tried(title, file, found.log10_p, found.finding["mark"] == mark, stock))
+                rows.append(Tried(title, file, found.log10_p, found.finding.get("mark") == mark, stock))
     return rows
 
 
