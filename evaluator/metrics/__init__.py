@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evaluator.metrics import diversity, frechet, manifold
+from evaluator.metrics import classes, diversity, frechet, frechet_infinity, kernel, manifold, memorisation
 from evaluator.metrics.reference import Real, Reference
 from evaluator.models.base import Rows
 from evaluator.tables import check_parameters
@@ -15,13 +15,17 @@ METRICS: dict[str, Callable[..., dict[str, float]]] = {
     "frechet": frechet.frechet,
     "manifold": manifold.manifold,
     "diversity": diversity.diversity,
+    "frechet_infinity": frechet_infinity.frechet_infinity,
+    "kid": kernel.kid,
+    "class_entropy": classes.class_entropy,
+    "memorisation": memorisation.memorisation,
 }
 
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Metric name -> its settings, e.g. {"manifold": {"k": 5}}."""
 
-ALL: Settings = {name: {} for name in METRICS}
+STANDARD: Settings = {name: {} for name in ("frechet", "manifold", "diversity")}
 
 
 def check_metrics(chosen: Settings) -> None:
@@ -30,7 +34,7 @@ def check_metrics(chosen: Settings) -> None:
         check_parameters(METRICS, "metric", name, settings, given=("real", "synthetic"))
 
 
-def measure(real: Real, synthetic: Rows, chosen: Settings = ALL) -> dict[str, float]:
+def measure(real: Real, synthetic: Rows, chosen: Settings = STANDARD) -> dict[str, float]:
     """The chosen metrics of synthetic features [m, f] against real ones [n, f], in one dict."""
     check_metrics(chosen)
     reference = real if isinstance(real, Reference) else Reference(real)

@@ -1,10 +1,9 @@
 """Quality and diversity apart: precision, recall, density and coverage of k-nearest-neighbour manifolds."""
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from evaluator.geometry import squared_distances
-from evaluator.metrics.reference import Real, blocks, paired, squared_radii
+from evaluator.metrics.neighbours import balls
+from evaluator.metrics.reference import Real, paired, squared_radii
 
 
 def manifold(real: Real, synthetic: ArrayLike, k: int = 5) -> dict[str, float]:
@@ -16,19 +15,11 @@ def manifold(real: Real, synthetic: ArrayLike, k: int = 5) -> dict[str, float]:
     synthetic outliers have balls that reach back to the others, so that recall can rise while a sample collapses.
     """
     reference, rows = paired(real, synthetic)
-    real_radii, synthetic_radii = reference.radii(k), squared_radii(rows, k)
-    counts = np.zeros(len(rows), dtype=np.int64)  # real balls that hold each synthetic row
-    recalled = covered = 0
-    for block in blocks(len(reference.features)):
-        distances = squared_distances(reference.features[block], rows)
-        inside = distances < real_radii[block, None]
-        counts += inside.sum(axis=0)
-        covered += int(inside.any(axis=1).sum())
-        recalled += int((distances < synthetic_radii).any(axis=1).sum())
+    counts, covered, recalled = balls(reference.features, rows, reference.radii(k), squared_radii(rows, k))
     return {
         "manifold_precision": float((counts > 0).mean()),
-        "manifold_recall": recalled / len(reference.features),
+        "manifold_recall": float(recalled.mean()),
         "density": float(counts.mean() / k),
-        "coverage": covered / len(reference.features),
+        "coverage": float(covered.mean()),
         "k": float(k),
     }

@@ -1,47 +1,44 @@
 """The real side of every metric, and what of it is worth computing once per run instead of once per generation."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from evaluator.geometry import moments, squared_distances, symmetric_root
+from evaluator.geometry import moments, symmetric_root
+from evaluator.metrics.neighbours import nearest
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
 
-CHUNK = 2048  # rows of one block of distances: 2048 × 10 000 float64 are 160 MB
+Classify = Callable[[Rows], NDArray[np.int64]]
+"""Features [n, f] -> the class of each [n]."""
 
 
 def squared_radii(features: Rows, k: int) -> Rows:
     """Squared distance [n] from each row of [n, f] to its k-th nearest other row."""
-    if not 1 <= k < len(features):
-        raise ConfigurationError(f"k is {k} for {len(features)} samples, expected 1 ≤ k < number of samples")
-    return np.concatenate([_block_radii(features, block, k) for block in blocks(len(features))])
-
-
-def blocks(n: int) -> Iterator[slice]:
-    """Slices that cover n rows, at most CHUNK rows each: bounds the memory that distances take."""
-    return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))
-
-
-def _block_radii(features: Rows, rows: slice, k: int) -> Rows:
-    block = squared_distances(features[rows], features)
-    np.fill_diagonal(block[:, rows], 0.0)  # rounding must not move a row away from itself
-    block.partition(k, axis=1)
-    return block[:, k].copy()
+    return nearest(features, features, k, same=True)[:, -1]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real features [n, f], n ≥ 2, with their moments and neighbourhood radii kept once computed."""
+    """Real features [n, f], n ≥ 2, with their moments and neighbourhood radii kept once computed.
+
+    training  features [t, f] of real rows that a model learnt from, where a metric asks how close it stays to them
+    classify  what the features' own network takes a row of features for, where a metric counts classes
+    """
 
     features: Rows = field(repr=False)
+    training: Rows | None = field(default=None, repr=False)
+    classify: Classify | None = field(default=None, repr=False)
     _radii: dict[int, Rows] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", checked_rows(self.features, at_least=2))
+        if self.training is not None:
+            object.__setattr__(self, "training", self._training(self.training))
 
     @cached_property
     def moments(self) -> tuple[Rows, Rows]:
@@ -58,6 +55,34 @@ class Reference:
         if k not in self._radii:
             self._radii[k] = squared_radii(self.features, k)
         return self._radii[k]
+
+    @property
+    def seen(self) -> Rows:
+        """The training rows [t, f], for metrics that cannot do without."""
+        if self.training is None:
+            raise ConfigurationError("memorisation needs what a model learnt from: Reference(…, training=features)")
+        return self.training
+
+    @cached_property
+    def training_distances(self) -> Rows:
+        """Squared distance [n] from each real row to the nearest of `training`."""
+        return nearest(self.features, self.seen, 1)[:, 0]
+
+    def learnt_from(self, training: Rows) -> "Reference":
+        """The same reference, with another run's training rows [t, f]; what was computed of it is kept."""
+        other = copy.copy(self)
+        other.__dict__.pop("training_distances", None)
+        object.__setattr__(other, "training", self._training(training))
+        return other
+
+    def _training(self, training: ArrayLike) -> Rows:
+        rows = checked_rows(training, at_least=2)
+        if rows.shape[1] != self.features.shape[1]:
+            raise ConfigurationError(
+                f"real features have {self.features.shape[1]} columns, those of the training rows {rows.shape[1]}: "
+                "use one network for both"
+            )
+        return rows
 
 
 Real = Reference | Rows

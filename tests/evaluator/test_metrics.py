@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from evaluator.metrics import METRICS, Reference, measure
-from evaluator.metrics import reference as reference_module
+from evaluator.metrics import neighbours as neighbours_module
 from evaluator.metrics.diversity import diversity, vendi, vendi_of_kernel
 from evaluator.metrics.frechet import frechet, gaussian_frechet
 from evaluator.metrics.manifold import manifold
@@ -21,13 +21,30 @@ def normal(seed: int, n: int, d: int, scale: float = 1.0, shift: float = 0.0) ->
     return shift + scale * np.random.default_rng([21, seed]).standard_normal((n, d))
 
 
+def whole_reference(real: Floats) -> Reference:
+    """With everything that some metric asks for."""
+    return Reference(real, normal(9, 60, 6), lambda rows: (rows[:, 0] > 0).astype(np.int64))
+
+
 class TestEveryMetric:
     @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
     def test_cached_reference_changes_nothing(self, metric: Callable[..., dict[str, float]]) -> None:
         real, synthetic = normal(0, 80, 6), normal(1, 70, 6, 0.7)
-        cached = Reference(real)
+        cached = whole_reference(real)
         first, again = metric(cached, synthetic), metric(cached, synthetic)
-        assert first == again == metric(real, synthetic)
+        assert first == again == metric(whole_reference(real), synthetic)
+
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_values_are_finite_where_a_model_has_collapsed(self, metric: Callable[..., dict[str, float]]) -> None:
+        values = metric(whole_reference(normal(0, 80, 6)), np.full((70, 6), 0.3))
+        assert all(type(value) is float and np.isfinite(value) for value in values.values())
+
+    def test_inputs_stay_as_they_were(self) -> None:
+        real, synthetic = normal(0, 80, 6), normal(1, 70, 6)
+        copies = real.copy(), synthetic.copy()
+        measure(whole_reference(real), synthetic, {name: {} for name in METRICS})
+        np.testing.assert_array_equal(real, copies[0])
+        np.testing.assert_array_equal(synthetic, copies[1])
 
     @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
     def test_bad_features_are_refused(self, metric: Callable[..., dict[str, float]]) -> None:
@@ -99,8 +116,10 @@ class TestManifold:
     def test_chunked_equals_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
         real, synthetic = normal(0, 130, 6), normal(1, 110, 6, 1.2)
         whole = manifold(real, synthetic)
-        monkeypatch.setattr(reference_module, "CHUNK", 17)
-        assert manifold(real, synthetic) == pytest.approx(whole, abs=1e-12)
+        monkeypatch.setattr(neighbours_module, "CELLS", 0)
+        monkeypatch.setattr(neighbours_module, "FEWEST", 17)
+        monkeypatch.setattr(neighbours_module, "PAIRS", 5)
+        assert manifold(real, synthetic) == whole
 
     def test_swapped_arguments_are_told_apart(self) -> None:
         # the model makes one of two real modes: what it makes is right, half of what is real is missing
