@@ -55,7 +55,8 @@ class BlockCodec(PayloadCodec):
         full, rest = divmod(blocks, self.bits)
         counts = np.full(self.bits, full) + (np.arange(self.bits) < rest)
         ones = [[self.ones(part).ravel() for part in _parts(picture)] for picture in batch]
-        return np.asarray(np.stack([_votes(np.concatenate(each), self.bits) for each in ones]) / counts)
+        votes = [_votes(np.concatenate(each), self.bits) for each in ones]
+        return np.asarray(np.reshape(votes, (len(batch), self.bits)) / counts)
 
     def decode(self, batch: Batch) -> NDArray[np.bool_]:
         """The package's majority: a one where the share · 255 exceeds 127, so a tie is a one."""

@@ -180,6 +180,20 @@ def test_a_batch_is_its_pictures_one_by_one(name):
     np.testing.assert_array_equal(codec.shares(batch), np.concatenate([codec.shares(each[None]) for each in batch]))
     assert codec.shares(batch).min() >= 0
     assert codec.shares(batch).max() <= 1
+    assert codec.decode(batch[:0]).shape == (0, 64)
+    assert codec.embed(batch[:0], KEY).shape == (0, 260, 300, 3)
+
+
+@NAMES
+def test_a_picture_of_several_parts_is_read_as_a_whole(name, monkeypatch):
+    batch = photographs()
+    codec = CODECS[name](1000)
+    payload = codec.payload(KEY)
+    whole = codec.shares(batch), codec.embed_payload(batch, payload)
+    monkeypatch.setattr("hygiene.codecs.blocks.PART", 3000)
+    monkeypatch.setattr("hygiene.codecs.wavelet.STRIP", 5000)
+    np.testing.assert_array_equal(codec.shares(batch), whole[0])
+    np.testing.assert_array_equal(codec.embed_payload(batch, payload), whole[1])
 
 
 @NAMES
