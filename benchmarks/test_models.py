@@ -7,6 +7,7 @@ from benchmarks import plain
 from evaluator.metrics import Reference, measure
 from evaluator.models import make_model
 from evaluator.models.chains import Chains
+from evaluator.models.ddpm_mlp import fit_side_by_side
 
 SAMPLES = 900
 WHAT = {
@@ -52,3 +53,30 @@ def test_gaussian_chains(compare, dimension):
     expected = (1 - 1 / n) ** generations  # of the maximum-likelihood variance, Alemohammad et al. 2023
     for covariance in (ours.reshape(chains, dimension, dimension), drawn):
         assert np.trace(covariance, axis1=1, axis2=2).mean() / dimension == pytest.approx(expected, abs=0.08)
+
+
+@pytest.mark.parametrize("reference", ["own", "plain"])
+def test_seeds_side_by_side(compare, digits, reference):
+    """Sixteen seeds of a small diffusion model in one batch, against one seed after the other."""
+    seeds, steps, shape, rows = 16, 40, {"width": 64, "depth": 2, "batch": 32}, digits.training.rows
+
+    def fitted(together):
+        models = [make_model("ddpm_mlp", steps=steps, **shape) for _ in range(seeds)]
+        rngs = [np.random.default_rng(seed) for seed in range(seeds)]
+        if together:
+            fit_side_by_side(models, [rows] * seeds, rngs)
+        else:
+            for model, rng in zip(models, rngs, strict=True):
+                model.fit(rows, rng)
+        return models, rngs
+
+    def plainly():
+        return [plain.ddpm(rows, steps, **shape, seed=seed) for seed in range(seeds)]
+
+    own = reference == "own"
+    what = "the same model's fit, seed after seed" if own else "torch.nn, Adam and AveragedModel, seed after seed"
+    alone = (lambda: fitted(False)) if own else plainly
+    together, after = compare(lambda: fitted(True), alone, what, seeds * steps, "training steps")
+    if own:
+        drawn = [[model.sample(20, 1.0, rng) for model, rng in zip(*each, strict=True)] for each in (together, after)]
+        np.testing.assert_allclose(*drawn, atol=1e-3)

@@ -4,14 +4,22 @@ from collections.abc import Callable
 from typing import Any
 
 from evaluator.models.base import GenerativeModel
+from evaluator.models.ddpm_mlp import DdpmMlp
 from evaluator.models.gaussian import Gaussian
 from evaluator.models.kde import Kde
 from evaluator.models.mixture import Mixture
+from evaluator.models.pca_gaussian import PcaGaussian
 from evaluator.tables import build
 
 __all__ = ["MODELS", "GenerativeModel", "make_model"]
 
-MODELS: dict[str, Callable[..., GenerativeModel]] = {"gaussian": Gaussian, "mixture": Mixture, "kde": Kde}
+MODELS: dict[str, Callable[..., GenerativeModel]] = {
+    "gaussian": Gaussian,
+    "mixture": Mixture,
+    "kde": Kde,
+    "pca_gaussian": PcaGaussian,
+    "ddpm_mlp": DdpmMlp,
+}
 
 
 def make_model(name: str, /, **parameters: Any) -> GenerativeModel:

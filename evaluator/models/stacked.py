@@ -1,0 +1,127 @@
+"""Small networks of one shape, trained side by side: one batched matrix product serves all members.
+
+A step of a small network costs mostly calls, not arithmetic, so members cost little more than one. They share
+nothing: each has its own weights, rows and random numbers, and learns what it would learn alone, up to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from evaluator.models.base import Rows
+
+WARM_UP = 100  # steps until the learning rate is full
+DECAY = 0.98  # of the running mean of the weights, taken every EVERY steps
+EVERY = 10
+AHEAD = 16  # steps that random numbers are drawn for at once
+
+
+class StackedMlp(nn.Module):
+    """Residual perceptrons with SiLU: [members, n, inputs] -> [members, n, outputs]. They start at output 0."""
+
+    def __init__(self, inputs: int, width: int, depth: int, outputs: int, generators: Sequence[torch.Generator]):
+        super().__init__()
+        sizes = [(inputs, width), *[(width, width)] * depth, (width, outputs)]
+        self.weights = nn.ParameterList(_uniform(rows, columns, generators) for rows, columns in sizes)
+        self.biases = nn.ParameterList(torch.zeros(len(generators), 1, columns) for _, columns in sizes)
+        nn.init.zeros_(self.weights[-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        layers = list(zip(self.biases, self.weights, strict=True))
+        (first, last), between = (layers[0], layers[-1]), layers[1:-1]
+        hidden: Tensor = nn.functional.silu(torch.baddbmm(first[0], x, first[1]))
+        for bias, weight in between:
+            hidden = hidden + nn.functional.silu(torch.baddbmm(bias, hidden, weight))
+        output: Tensor = torch.baddbmm(last[0], hidden, last[1])
+        return output
+
+
+def _uniform(rows: int, columns: int, generators: Sequence[torch.Generator]) -> Tensor:
+    """Weights [members, rows, columns] within ±1/√rows, as torch.nn.Linear has them."""
+    drawn = [torch.rand(rows, columns, generator=generator) for generator in generators]
+    return (2 * torch.stack(drawn) - 1) / math.sqrt(rows)
+
+
+def generators(rngs: Iterable[np.random.Generator]) -> list[torch.Generator]:
+    """torch's generator for each of `rngs`, which moves on by one draw."""
+    return [torch.Generator().manual_seed(int(rng.integers(2**63))) for rng in rngs]
+
+
+def normals(generators: Sequence[torch.Generator], *shape: int) -> Tensor:
+    """Standard normal numbers [members, *shape]."""
+    return torch.stack([torch.randn(*shape, generator=generator) for generator in generators])
+
+
+def uniforms(generators: Sequence[torch.Generator], *shape: int) -> Tensor:
+    """Numbers in [0, 1), [members, *shape]."""
+    return torch.stack([torch.rand(*shape, generator=generator) for generator in generators])
+
+
+def ahead(draw: Callable[..., Tensor], generators: Sequence[torch.Generator], *shape: int) -> Iterator[Tensor]:
+    """draw(generators, *shape), again and again; many at once, as a call for few numbers costs as much."""
+    while True:
+        yield from draw(generators, AHEAD, *shape).unbind(1)
+
+
+def batches(rows: Tensor, count: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
+    """Indices [members, count] of rows [members, n, ...], each member's own, with replacement; endless."""
+    for share in ahead(uniforms, generators, count):
+        yield (share * rows.shape[1]).long().clamp_(max=rows.shape[1] - 1)
+
+
+def gathered(rows: Tensor, indices: Tensor) -> Tensor:
+    """rows [members, n, d] at indices [members, count]: [members, count, d]."""
+    return rows[torch.arange(len(rows))[:, None], indices]
+
+
+def train(parts: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float) -> None:
+    """Adam on `loss` [members], a new batch at every call; leaves the running mean of the weights in `parts`.
+
+    The rate rises for 100 steps and falls to 0 along a cosine.
+    """
+    weights = list(parts.parameters())
+    averages = [weight.detach().clone() for weight in weights]
+    optimiser = torch.optim.Adam(weights, lr=rate, fused=True)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = rate * min((step + 1) / WARM_UP, 0.5 + 0.5 * np.cos(np.pi * step / steps))
+        optimiser.zero_grad()
+        torch.autograd.backward(loss().sum())  # members do not mix: the sum's gradients are each one's own
+        optimiser.step()
+        if step % EVERY == 0 or step == steps - 1:
+            _average(averages, weights, step // EVERY)
+    for weight, average in zip(weights, averages, strict=True):
+        weight.requires_grad_(False).copy_(average)
+
+
+def _average(averages: list[Tensor], weights: list[nn.Parameter], times: int) -> None:
+    share = max(1 - DECAY, 1 / (times + 1))  # a plain mean at first: the start is soon forgotten
+    for average, weight in zip(averages, weights, strict=True):
+        average.lerp_(weight.detach(), share)
+
+
+def member(parts: nn.Module, index: int) -> None:
+    """Keep one member of trained `parts` and forget the others."""
+    for weight in parts.parameters():
+        weight.data = weight.data[index : index + 1].clone()
+
+
+class Scale:
+    """Rows [n, d] <-> float32 of mean 0 and mean variance 1; one factor for all columns keeps their proportions."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.mean = rows.mean(axis=0)
+        self.factor = max(float((rows - self.mean).std()), float(np.finfo(np.float64).tiny))
+
+    def inward(self, rows: Rows) -> Tensor:
+        scaled: NDArray[np.float32] = ((rows - self.mean) / self.factor).astype(np.float32)
+        return torch.from_numpy(scaled)
+
+    def outward(self, scaled: Tensor) -> Rows:
+        rows: Rows = self.mean + self.factor * scaled.numpy().astype(np.float64)
+        return rows

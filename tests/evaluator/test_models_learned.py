@@ -1,0 +1,120 @@
+"""Generators that learn by steps: what each gets right of a distribution that is known, and what λ does to it."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
+from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
+from hygiene.errors import ConfigurationError
+
+Floats = NDArray[np.float64]
+
+MEAN = np.array([5.0, -2.0, 0.5])
+COVARIANCE = np.array([[4.0, 1.5, 0.0], [1.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
+
+# parameters, greatest error of the mean in deviations, and of the covariance relative to its norm
+GAUSSIAN: dict[str, tuple[dict[str, Any], float, float]] = {
+    "ddpm_mlp": ({"steps": 1500, "width": 64, "depth": 2, "batch": 128}, 0.05, 0.1),
+}
+
+
+def gaussian_rows(n: int, seed: int = 0) -> Floats:
+    return np.random.default_rng([41, seed]).multivariate_normal(MEAN, COVARIANCE, n)
+
+
+def relative(found: Floats, expected: Floats) -> float:
+    return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
+
+
+@pytest.fixture(scope="module", params=GAUSSIAN)
+def learned(request: pytest.FixtureRequest) -> GenerativeModel:
+    model = make_model(request.param, **GAUSSIAN[request.param][0])
+    model.fit(gaussian_rows(3_000), np.random.default_rng(1))
+    return model
+
+
+@pytest.mark.parametrize("bias", [1.0, 0.5])
+def test_a_gaussian_is_learned(learned: GenerativeModel, bias: float) -> None:
+    """And λ scales its covariance: what turns noise into Gaussian data is linear."""
+    _, of_mean, of_covariance = GAUSSIAN[learned.name]
+    drawn = learned.sample(20_000, bias, np.random.default_rng(2))
+    assert (np.abs(drawn.mean(axis=0) - MEAN) / np.sqrt(np.diag(COVARIANCE))).max() < of_mean
+    assert relative(np.cov(drawn.T), bias * COVARIANCE) < of_covariance
+
+
+@pytest.mark.parametrize("name", GAUSSIAN)
+def test_torch_is_left_as_it_was(name: str) -> None:
+    """No global seed is read or set, and the threads are given back."""
+    parameters = GAUSSIAN[name][0] | {"steps": 3}
+    state, threads, drawn = torch.get_rng_state(), torch.get_num_threads(), []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        model, rng = make_model(name, **parameters), np.random.default_rng(2)
+        model.fit(gaussian_rows(50), rng)
+        drawn.append(model.sample(5, 0.9, rng))
+        assert torch.equal(torch.get_rng_state(), before)
+    torch.set_rng_state(state)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert torch.get_num_threads() == threads
+
+
+class TestDdpmMlp:
+    def test_side_by_side_is_one_after_the_other(self) -> None:
+        """Also with conditions; two models that shared a number would be far off."""
+
+        def made() -> list[DdpmMlp]:
+            return [DdpmMlp(steps=20, width=16, depth=2, clusters=2) for _ in range(3)]
+
+        def rngs() -> list[np.random.Generator]:
+            return [np.random.default_rng([3, seed]) for seed in range(3)]
+
+        together, alone = made(), made()
+        rows = [gaussian_rows(40, seed) for seed in range(3)]
+        fit_side_by_side(together, rows, rngs())
+        for model, each, rng in zip(alone, rows, rngs(), strict=True):
+            model.fit(each, rng)
+        drawn = [[m.sample(20, 0.6, np.random.default_rng(4)) for m in models] for models in (together, alone)]
+        np.testing.assert_allclose(drawn[0], drawn[1], rtol=1e-4, atol=1e-3)
+        assert np.abs(drawn[0][0] - drawn[0][1]).max() > 0.1
+
+    def test_unequal_models_do_not_go_side_by_side(self) -> None:
+        rngs = [np.random.default_rng(seed) for seed in range(2)]
+        rows = [gaussian_rows(10), gaussian_rows(10)]
+        with pytest.raises(ConfigurationError, match="equal parameters"):
+            fit_side_by_side([DdpmMlp(steps=1), DdpmMlp(steps=2)], rows, rngs)
+        with pytest.raises(ConfigurationError, match="equal shapes"):
+            fit_side_by_side([DdpmMlp(steps=1), DdpmMlp(steps=1)], [rows[0], rows[1][:5]], rngs)
+
+    @pytest.mark.parametrize("variance", [0.1, 1.0, 4.0])
+    def test_sampling_steps_take_no_variance(self, variance: float, monkeypatch: pytest.MonkeyPatch) -> None:
+        """With the exact v of N(0, variance); DDIM's steps would take 5 to 8 %."""
+
+        def exact(_: object, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+            cosine, sine = torch.cos(torch.pi / 2 * time), torch.sin(torch.pi / 2 * time)
+            return x * cosine * sine * (1 - variance) / (cosine**2 * variance + sine**2)
+
+        model = DdpmMlp(steps=1, sampling_steps=50)
+        model.fit(np.array([[-1.0], [1.0]]), np.random.default_rng(6))
+        monkeypatch.setattr(ddpm_mlp, "_velocity", exact)
+        drawn = model.sample(1_000, 1.0, np.random.default_rng(7))
+        start = torch.randn(1_000, 1, generator=stacked.generators([np.random.default_rng(7)])[0]).double()
+        np.testing.assert_allclose(drawn, np.sqrt(variance) * start, rtol=0.01)
+
+    def test_guidance_parts_the_classes(self) -> None:
+        rng = np.random.default_rng(5)
+        light = rng.random(2_000) < 0.25
+        rows = rng.standard_normal((2_000, 2)) * 0.6 + np.where(light[:, None], 1.5, -1.5) * [1, 0]
+        model = DdpmMlp(steps=800, width=64, depth=2, clusters=2)
+        model.fit(rows, rng)
+        np.testing.assert_allclose(np.sort(model.shares), [0.25, 0.75], atol=0.03)
+        plain, guided = (model.sample(4_000, bias, rng)[:, 0] for bias in (1.0, 0.4))
+        for drawn in (plain, guided):  # guidance keeps the classes' shares, which scaled noise does not
+            assert (drawn > 0).mean() == pytest.approx(model.shares.min(), abs=0.03)
+        assert guided[guided > 0].mean() > plain[plain > 0].mean() + 0.1
+        with pytest.raises(ConfigurationError, match=r"guidance takes λ from 0\.05"):
+            model.sample(5, 0.01, rng)
