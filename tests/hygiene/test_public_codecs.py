@@ -14,7 +14,7 @@ from hygiene.codecs.bits import MARKED_LOG10_P, matches_log10_p
 from hygiene.codecs.blocks import low_band, rounded_blocks
 from hygiene.codecs.dwt_dct import DwtDct
 from hygiene.codecs.dwt_dct_svd import DwtDctSvd, largest, rounded_dct
-from hygiene.codecs.wavelet import haar, u_plane
+from hygiene.codecs.wavelet import haar, to_yuv, u_plane
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
 
@@ -171,6 +171,21 @@ def test_pixels_outside_whole_blocks_stay_and_few_others_change(name):
     np.testing.assert_array_equal(marked[..., 0], batch[..., 0])  # red holds no U
     share = (marked != batch).any(axis=3).mean()
     assert share < (1 / 16 if name == "dwt_dct" else 1)
+
+
+@NAMES
+def test_only_the_low_band_of_u_changes(name):
+    """On floats, away from black and white: nothing is rounded or cut off."""
+    host = photographs(1, 256, 304)[0] / np.float32(510) + np.float32(0.25)
+    codec = CODECS[name]()
+    marked = codec.embed_payload(host[None], codec.payload(KEY))[0]
+    before, after = (to_yuv(picture * np.float32(255)) for picture in (host, marked))
+    change = after - before
+    assert np.abs(change[..., [0, 2]]).max() < 0.05
+    bands = haar(change[..., 1])
+    assert np.abs(bands.low).max() > 8
+    for detail in (bands.horizontal, bands.vertical, bands.diagonal):
+        np.testing.assert_allclose(detail, 0, atol=1e-3)
 
 
 @NAMES
