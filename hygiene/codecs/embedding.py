@@ -24,7 +24,7 @@ MASK_POWER = 0.7
 LARGEST_ACTIVITY = 16.0
 """Grey levels of local deviation beyond which no more is hidden: edges of text and line art would be spoilt."""
 
-AMPLITUDE_KNEE = 0.5
+AMPLITUDE_KNEE = 1.0
 REDUNDANT_SHARE = 0.8
 
 
@@ -57,7 +57,7 @@ def _mask(plane: Array, deviation: Array, scale: float) -> Array:
 def _informed(half: Array, wanted: Array, layout: Layout) -> Array:
     """The half spectrum to add to the host's, so that its phases turn towards `wanted`.
 
-    Phases alone are scored, so a weak host bin turns further for the same energy (weight 1/|F|, kept finite by
+    Little but phases is scored, so a weak host bin turns further for the same energy (weight 1/|F|, kept finite by
     AMPLITUDE_KNEE), and of a bin's push the part along its own phase only lengthens it (REDUNDANT_SHARE of that
     part is spared). Both follow from the gradient of the cosine; the constants were measured on photographs.
     """

@@ -1,7 +1,7 @@
 """The keyed spread-spectrum codec: presence, with a p-value that is exact over the key, and a payload if wanted.
 
-A secret isotropic direction in the phases of a mid band of the whitened luma (`planes`, `layouts`). The detector
-tries every cyclic shift, so the embedder starts from the shift that the picture favours already.
+A secret isotropic direction in the phases, faint waves weighted down, of a mid band of the whitened luma (`planes`,
+`layouts`). The detector tries every cyclic shift, so the embedder starts from the shift that the picture favours.
 """
 
 from collections.abc import Sequence
