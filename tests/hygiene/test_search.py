@@ -55,7 +55,7 @@ DEEP = {
     "mirrored, turned by 180": lambda p: p[::-1],
     "turned by": lambda p: np.rot90(p),
     "scaled 1.05": lambda p: resized(cropped(p, 0.9), p.shape[1], p.shape[0]),
-    "scaled 1.15": lambda p: cropped(p, 0.75),
+    "scaled 1.1": lambda p: cropped(p, 0.75),  # 1.1547: told as 1.15 or 1.16
     "scaled 1.4": lambda p: cropped(p, 0.5),
     "scaled 0.8": lambda p: resized(p, round(p.shape[1] * 0.8), p.shape[0]),
     "scaled 1.2": lambda p: resized(p, round(p.shape[1] * 1.2), p.shape[0]),
