@@ -29,7 +29,10 @@ def clouds(n: int, seed: int = 0) -> Floats:
 
 
 # what is learned by steps is held to a tolerance of its own in test_models_learned.py
-QUICK: dict[str, dict[str, Any]] = {"ddpm_mlp": {"steps": 150, "width": 48, "depth": 2, "sampling_steps": 20}}
+QUICK: dict[str, dict[str, Any]] = {
+    "ddpm_mlp": {"steps": 150, "width": 48, "depth": 2, "sampling_steps": 20},
+    "flow": {"steps": 50, "layers": 4, "width": 16, "depth": 1},
+}
 
 
 def quick(name: str) -> GenerativeModel:
@@ -108,6 +111,10 @@ class TestEveryModel:
             ("ddpm_mlp", {"sampling_steps": 0}),
             ("ddpm_mlp", {"rate": 0.0}),
             ("ddpm_mlp", {"clusters": 1}),
+            ("flow", {"layers": 0}),
+            ("flow", {"dimensions": 0}),
+            ("flow", {"noise": 0.0}),
+            ("flow", {"rate": -1.0}),
         ],
     )
     def test_impossible_parameters_are_refused(self, name: str, parameters: dict[str, Any]) -> None:

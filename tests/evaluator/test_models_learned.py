@@ -8,7 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
+from evaluator.models.couplings import Couplings
 from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
+from evaluator.models.flow import Flow
+from evaluator.models.principal import Principal
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -19,6 +22,7 @@ COVARIANCE = np.array([[4.0, 1.5, 0.0], [1.5, 1.0, 0.3], [0.0, 0.3, 0.5]])
 # parameters, greatest error of the mean in deviations, and of the covariance relative to its norm
 GAUSSIAN: dict[str, tuple[dict[str, Any], float, float]] = {
     "ddpm_mlp": ({"steps": 1500, "width": 64, "depth": 2, "batch": 128}, 0.05, 0.1),
+    "flow": ({"steps": 200, "layers": 4, "width": 16, "depth": 1, "noise": 0.01}, 0.05, 0.1),
 }
 
 
@@ -118,3 +122,72 @@ class TestDdpmMlp:
         assert guided[guided > 0].mean() > plain[plain > 0].mean() + 0.1
         with pytest.raises(ConfigurationError, match=r"guidance takes λ from 0\.05"):
             model.sample(5, 0.01, rng)
+
+
+def rosenbrock(n: int, rng: np.random.Generator) -> Floats:
+    """Density ∝ exp(−(x − 1)² − 5(y − x²)²)."""
+    x = rng.normal(1, np.sqrt(0.5), n)
+    return np.stack([x, x**2 + rng.normal(0, np.sqrt(0.1), n)], axis=1)
+
+
+def some_couplings(d: int) -> Couplings:
+    """Far from the identity."""
+    source = torch.Generator().manual_seed(8)
+    couplings = Couplings(d, 5, 16, 1, source).double()
+    for weight in couplings.parameters():
+        torch.nn.init.normal_(weight, 0.0, 0.5, source)
+    return couplings
+
+
+class TestFlow:
+    @pytest.mark.parametrize("d", [1, 2, 5])
+    def test_inverse_undoes_forward(self, d: int) -> None:
+        x = torch.randn(50, d, generator=torch.Generator().manual_seed(9)).double()
+        couplings = some_couplings(d)
+        z, _ = couplings(x)
+        assert (z - x).abs().max() > 0.5
+        torch.testing.assert_close(couplings.inverse(z), x, rtol=1e-7, atol=1e-7)
+
+    @pytest.mark.parametrize("d", [1, 2, 5])
+    def test_log_determinant_is_autograds(self, d: int) -> None:
+        x = torch.randn(6, d, generator=torch.Generator().manual_seed(9)).double()
+        couplings = some_couplings(d)
+        _, log_det = couplings(x)
+        for row, found in zip(x, log_det, strict=True):
+            jacobian = torch.autograd.functional.jacobian(lambda one: couplings(one[None])[0][0], row)
+            torch.testing.assert_close(found, torch.linalg.slogdet(jacobian).logabsdet)
+
+    def test_density_integrates_to_one(self) -> None:
+        grid = torch.linspace(-60, 60, 60_001, dtype=torch.float64)[:, None]
+        assert torch.exp(some_couplings(1).log_density(grid)).sum().item() * 0.002 == pytest.approx(1, abs=1e-6)
+
+    def test_rosenbrock(self) -> None:
+        """Mean and variance along the banana and across it; the Gaussian fitted has variance 1.07 across."""
+        rng = np.random.default_rng(10)
+        model = Flow(layers=6, width=32, depth=1, steps=700, rate=3e-3)
+        model.fit(rosenbrock(5_000, rng), rng)
+        drawn = model.sample(20_000, 1.0, rng)
+        across = drawn[:, 1] - drawn[:, 0] ** 2
+        assert drawn[:, 0].mean() == pytest.approx(1, abs=0.07)
+        assert drawn[:, 0].var() == pytest.approx(0.5, rel=0.15)
+        assert across.mean() == pytest.approx(0, abs=0.07)
+        assert 0.08 < across.var() < 0.18
+        assert np.var(model.sample(20_000, 0.75, rng)[:, 0]) == pytest.approx(0.75 * 0.5, rel=0.2)
+
+
+class TestPrincipal:
+    def test_there_and_back(self) -> None:
+        rows = gaussian_rows(200)
+        ground = Principal(rows, 3)
+        scores = ground.inward(rows)
+        np.testing.assert_allclose(np.cov(scores.T, ddof=0), np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(ground.outward(scores, 1.0, np.random.default_rng(0)), rows, atol=1e-12)
+
+    def test_what_is_left_out_comes_back_as_noise(self) -> None:
+        rows, rng = gaussian_rows(200), np.random.default_rng(11)
+        drawn = Principal(rows, 1).outward(rng.standard_normal((50_000, 1)), 1.0, rng)
+        assert relative(np.cov(drawn.T), np.cov(rows.T, ddof=0)) < 0.03
+
+    def test_directions_without_variance_are_not_components(self) -> None:
+        assert Principal(np.outer(np.arange(5.0), [1, 2, 3]), 3).kept == 1
+        assert Principal(np.full((5, 3), 0.1), 3).kept == 1
