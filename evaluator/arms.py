@@ -8,20 +8,29 @@ from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 from evaluator.config import LoopConfig
 from evaluator.loop import Generation, run_loop
+from evaluator.runs import run_in_folder
 from evaluator.setup import Setup, check_choices, prepare, setup_key
 from evaluator.threads import one_thread
 from hygiene.engines import WorkerLost
 from hygiene.errors import ConfigurationError, HygieneError, InfeasibleError
 
+Job = tuple[LoopConfig, Path | None]
+"""A loop, and the run folder it goes on in; None keeps it in memory."""
+
 Outcome = list[Generation] | HygieneError
 Outcomes = Generator[tuple[int, Outcome], None, None]
 
 
-def run_arms(configs: Sequence[LoopConfig], workers: int = 1) -> Iterator[tuple[int, list[Generation]]]:
+def run_arms(
+    configs: Sequence[LoopConfig], workers: int = 1, folders: Sequence[Path] | None = None
+) -> Iterator[tuple[int, list[Generation]]]:
     """Run every configuration; yield (its index, its generations without state) as each one finishes.
+
+    folders  a run folder for each configuration, where it is stored and goes on after a stop; none: in memory only
 
     The order of finishing is free, the results are not: they are the same for any number of `workers`. More than
     one starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`. Leaving early,
@@ -34,9 +43,11 @@ def run_arms(configs: Sequence[LoopConfig], workers: int = 1) -> Iterator[tuple[
         raise ConfigurationError(f"workers is {workers}, expected at least 1")
     for config in configs:
         check_choices(config)
+    stored = [None] * len(configs) if folders is None else folders
+    jobs: list[Job] = list(zip(configs, stored, strict=True))
     failed: dict[int, HygieneError] = {}
     with one_thread():
-        outcomes = _spread(configs, min(workers, len(configs))) if workers > 1 else _here(configs)
+        outcomes = _spread(jobs, min(workers, len(jobs))) if workers > 1 else _here(jobs)
         with contextlib.closing(outcomes):
             for index, outcome in outcomes:
                 if isinstance(outcome, HygieneError):
@@ -54,16 +65,16 @@ def _told(configs: Sequence[LoopConfig], failed: dict[int, HygieneError]) -> str
     return f"arm {first} ({arm.loop}, seed {arm.seed}) could not be run: {failed[first]}{more}"
 
 
-def _here(configs: Sequence[LoopConfig]) -> Outcomes:
+def _here(jobs: Sequence[Job]) -> Outcomes:
     prepared: dict[str, Setup] = {}
-    return ((index, _outcome(config, prepared)) for index, config in enumerate(configs))
+    return ((index, _outcome(job, prepared)) for index, job in enumerate(jobs))
 
 
-def _spread(configs: Sequence[LoopConfig], workers: int) -> Outcomes:
+def _spread(jobs: Sequence[Job], workers: int) -> Outcomes:
     """One pipe per process rather than an executor: a dead process is an end of file here, a dead parent is one
     there, and no process outlives the loop that reads them. Each prepares its own ground: what is handed to a
     starting process beyond 64 KiB blocks for ever when that process dies early."""
-    waiting = iter(enumerate(configs))
+    waiting = iter(enumerate(jobs))
     crew: dict[Connection, BaseProcess] = {}
     try:
         for arm in islice(waiting, workers):
@@ -99,7 +110,7 @@ def _worker() -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
-def _send(line: Connection, process: BaseProcess, arm: tuple[int, LoopConfig]) -> None:
+def _send(line: Connection, process: BaseProcess, arm: tuple[int, Job]) -> None:
     try:
         line.send(arm)
     except OSError:
@@ -128,16 +139,19 @@ def _serve(line: Connection) -> None:
     prepared: dict[str, Setup] = {}
     with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            index, config = line.recv()
-            line.send((index, _outcome(config, prepared)))
+            index, job = line.recv()
+            line.send((index, _outcome(job, prepared)))
 
 
-def _outcome(config: LoopConfig, prepared: dict[str, Setup]) -> Outcome:
-    """The states stay behind: nobody resumes an arm, and they are the bulk of the data."""
+def _outcome(job: Job, prepared: dict[str, Setup]) -> Outcome:
+    """The states stay behind: nobody resumes from what is sent, and they are the bulk of the data."""
+    config, folder = job
     key = setup_key(config)
     try:
         if key not in prepared:
             prepared[key] = prepare(config)
-        return [replace(step, state=None) for step in run_loop(config, prepared[key])]
+        ground = prepared[key]
+        steps = run_loop(config, ground) if folder is None else run_in_folder(config, folder, ground)
+        return [replace(step, state=None) for step in steps]
     except HygieneError as error:
         return error

@@ -1,0 +1,188 @@
+"""Sweeps: every combination once, stored where a wider grid finds it again, and compared with an interval."""
+
+import csv
+import json
+from dataclasses import replace
+
+import pytest
+
+from evaluator.sweep_runs import run_sweep
+from evaluator.sweeps import load_sweep, run_name, searched_field, sweep_of
+from hygiene.errors import ConfigurationError, InfeasibleError
+
+BASE = {
+    "loop": "fresh_data",
+    "n_ini": 30,
+    "n_r": 30,
+    "n_s": 270,
+    "generations": 4,
+    "n_reference": 500,
+    "n_measure": 500,
+    "source": {"name": "gaussian", "dimension": 8},
+    "model": "gaussian",
+    "sampling_bias": 0.9,
+    "metrics": {"frechet": {}},
+    "filter": {"mode": "simulated", "tpr": [0.0, 0.8, 1.0]},
+    "seeds": 2,
+    "sweep": {"last": 2},
+}
+
+
+def test_every_combination_of_lists_however_deep_with_every_seed():
+    sweep = sweep_of(BASE | {"sampling_bias": [0.9, 1.0], "seed": [3, 5], "seeds": None})
+    assert sweep.fields == ["sampling_bias", "filter.tpr"]
+    runs = list(sweep.runs())
+    assert len(runs) == len({run_name(config) for _, config in runs}) == 12
+    assert {(c.sampling_bias, c.filter.tpr, c.seed) for _, c in runs} == {
+        (bias, tpr, seed) for bias in (0.9, 1.0) for tpr in (0.0, 0.8, 1.0) for seed in (3, 5)
+    }
+
+
+def test_arms_hold_what_belongs_together_and_lists_of_their_own():
+    arms = [{"loop": "fully_synthetic", "n_r": 0, "filter": {"tpr": 0.5}}, {"filter": {"fpr": [0.0, 0.1]}}]
+    sweep = sweep_of(BASE | {"arm": arms})
+    assert [point.settings for point in sweep.points] == [
+        {"loop": "fully_synthetic", "n_r": 0, "filter.tpr": 0.5, "filter.fpr": None},
+        *(
+            {"loop": "fresh_data", "n_r": 30, "filter.tpr": tpr, "filter.fpr": fpr}
+            for tpr in (0.0, 0.8, 1.0)
+            for fpr in (0.0, 0.1)
+        ),
+    ]
+
+
+def test_models_and_their_parameters_are_fields_too():
+    sweep = sweep_of(BASE | {"model": ["gaussian", {"name": "kde", "bandwidth": 0.1}]})
+    assert [point.settings["model"] for point in sweep.points[::3]] == ["gaussian", "kde"]
+    assert [point.settings["model.bandwidth"] for point in sweep.points[::3]] == [None, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"filter": {"mode": "simulated", "tpr": []}}, "filter.tpr is an empty list"),
+        ({"n_s": [270, "many"]}, "n_s is 'many', expected int"),
+        ({"n_synthetic": [1, 2]}, "no field n_synthetic"),
+        ({"model": ["gaussian", "gan"]}, "there is no model 'gan'"),
+        ({"n_s": [270, 270]}, "two combinations of the sweep are the same loop"),
+        ({"seeds": 0}, "seeds is 0"),
+        ({"seeds": 2, "seed": 1}, "both seeds and seed"),
+        ({"seeds": None, "seed": [1, 1]}, "expected different seeds"),
+        ({"seeds": None, "seed": [1, -1]}, "seed is -1"),
+        ({"seeds": "3"}, "seeds is '3', expected int"),
+        ({"arm": 3}, "arm is 3"),
+        ({"sweep": {"metrics": "x"}}, r"\[sweep\] has no field metrics"),
+        ({"sweep": {"best": "worst"}}, "sweep.best is 'worst'"),
+        ({"sweep": {"last": 0}}, "sweep.last is 0"),
+        ({"sweep": {"over": "n_s"}}, "sweep.over is 'n_s', expected a field that varies: filter.tpr"),
+        ({"sweep": {"over": "loop"}, "arm": [{}, {"loop": "synthetic_augmentation"}]}, "a value of it is 'fresh_data'"),
+        ({"seeds": 50_000}, "more than 100000 runs"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_runs(changes, message):
+    values = {name: value for name, value in (BASE | changes).items() if value is not None}
+    with pytest.raises(ConfigurationError, match=message):
+        sweep_of(values)
+
+
+def test_a_file_that_is_not_there_or_no_toml(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        load_sweep(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("loop = ")
+    with pytest.raises(ConfigurationError, match="is not TOML"):
+        load_sweep(tmp_path / "broken.toml")
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweep")
+    return out, run_sweep(sweep_of(BASE), out)
+
+
+def test_the_summary_says_what_each_combination_came_to_and_which_recall_is_best(swept):
+    _, summary = swept
+    assert [point["settings"] for point in summary["points"]] == [{"filter.tpr": tpr} for tpr in (0.0, 0.8, 1.0)]
+    distances = [point["values"]["frechet_distance"] for point in summary["points"]]
+    assert all(each["ci_low"] <= each["mean"] <= each["ci_high"] for each in distances)
+    (best,) = summary["best"]
+    means = [each["mean"] for each in distances]
+    assert best["value"] == pytest.approx(min(means))
+    assert best["best"] == [0.0, 0.8, 1.0][means.index(min(means))] == 0.8  # U-shaped: neither end
+    assert best["ci_low"] <= best["best"] <= best["ci_high"]
+
+
+def test_averages_are_those_of_the_run_folders(swept):
+    out, summary = swept
+    point = summary["points"][1]
+    values = []
+    for name in point["runs"]:
+        lines = [json.loads(line) for line in (out / "runs" / name / "generations.jsonl").read_text().splitlines()]
+        values.append(sum(line["metrics"]["frechet_distance"] for line in lines[-2:]) / 2)
+    assert point["values"]["frechet_distance"]["mean"] == pytest.approx(sum(values) / 2)
+
+
+def test_tables_hold_every_generation_and_every_value(swept):
+    out, summary = swept
+    with (out / "generations.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * 2 * 4
+    assert {row["filter.tpr"] for row in rows} == {"0.0", "0.8", "1.0"}
+    with (out / "summary.csv").open() as file:
+        found = {(row["filter.tpr"], row["metric"]): row["mean"] for row in csv.DictReader(file)}
+    assert float(found["0.8", "frechet_distance"]) == summary["points"][1]["values"]["frechet_distance"]["mean"]
+    assert json.loads((out / "summary.json").read_text()) == summary
+
+
+def test_a_wider_grid_runs_what_is_new_only(swept, monkeypatch):
+    import evaluator.sweep_runs as module
+
+    out, before = swept
+    asked = []
+    really = module.run_arms
+    monkeypatch.setattr(module, "run_arms", lambda configs, *rest: asked.extend(configs) or really(configs, *rest))
+    wider = sweep_of(BASE | {"filter": {"mode": "simulated", "tpr": [0.0, 0.6, 0.8, 1.0]}})
+    summary = run_sweep(wider, out)
+    assert [(config.filter.tpr, config.seed) for config in asked] == [(0.6, 0), (0.6, 1)]
+    assert [point for point in summary["points"] if point["settings"]["filter.tpr"] != 0.6] == before["points"]
+
+
+def test_a_run_that_was_stopped_goes_on(swept, tmp_path):
+    _, before = swept
+    sweep = sweep_of(BASE)
+    stopped = tmp_path / "stopped"
+    run_sweep(sweep, stopped)
+    folder = stopped / "runs" / before["points"][1]["runs"][0]
+    rows = (folder / "generations.jsonl").read_text()
+    (folder / "generations.jsonl").write_text("".join(rows.splitlines(keepends=True)[:2]) + '{"torn')
+    assert run_sweep(sweep, stopped) == before
+    assert (folder / "generations.jsonl").read_text() == rows
+
+
+def test_workers_change_nothing(swept, tmp_path):
+    assert run_sweep(sweep_of(BASE), tmp_path / "spread", workers=2)["points"] == swept[1]["points"]
+
+
+def test_a_loop_that_fails_costs_no_other_and_the_tables_are_written(tmp_path):
+    values = BASE | {"loop": "fully_synthetic", "n_r": 0, "filter": {"mode": "simulated", "tpr": [0.1, 0.999]}}
+    with pytest.raises(InfeasibleError, match="the filter left"):
+        run_sweep(sweep_of(values), tmp_path / "out")
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert [point["seeds"] for point in summary["points"]] == [2, 0]
+    assert summary["best"] == []
+
+
+def test_a_metric_that_no_loop_measures_and_a_folder_of_something_else_are_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"sweep.metric is 'fid', which no loop measured: .*frechet_distance"):
+        run_sweep(sweep_of(BASE | {"sweep": {"metric": "fid"}}), tmp_path / "out")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thing").touch()
+    with pytest.raises(ConfigurationError, match="is not empty and no folder of a sweep"):
+        run_sweep(sweep_of(BASE), tmp_path / "full")
+
+
+def test_most_instead_of_least_looks_for_the_other_end(tmp_path):
+    sweep = sweep_of(BASE)
+    most = replace(sweep, goal=replace(sweep.goal, best="most"))
+    (best,) = run_sweep(most, tmp_path / "out")["best"]
+    assert searched_field(sweep) == "filter.tpr"
+    assert best["best"] in (0.0, 1.0)
