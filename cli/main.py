@@ -21,6 +21,8 @@ COMMANDS = {
     "calibrate": ("cli.calibrate", "Measure tagged samples, for `filter --recall` and `--fpr`."),
     "filter": ("cli.filter", "Split a pool of pictures into kept, excluded and unreadable."),
     "evaluate": ("cli.evaluate", "Run a self-consuming training loop and measure it."),
+    "sweep": ("cli.sweep", "Run a grid of loops, and find where more filtering stops helping."),
+    "experiment": ("cli.experiment", "Repeat a named experiment, and compare with what is expected."),
     "demo": ("cli.demo", "The whole story on bundled real data, with a report."),
     "doctor": ("cli.doctor", "Say what is installed and what really works."),
 }

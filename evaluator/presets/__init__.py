@@ -1,0 +1,31 @@
+"""Experiments by name: a new one is a function that makes a Preset, and one line in PRESETS."""
+
+from collections.abc import Callable
+
+from evaluator.presets.base import Preset
+from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
+from evaluator.presets.marks import mark_amplification
+from evaluator.presets.mixture25 import gmm25
+from evaluator.presets.recall import recall_u_curve
+from hygiene.errors import ConfigurationError
+
+__all__ = ["PRESETS", "SCALES", "Preset", "make_preset"]
+
+SCALES = ("small", "paper")
+
+PRESETS: dict[str, Callable[[str], Preset]] = {
+    "mad-gaussian-fresh": gaussian_fresh,
+    "mad-gaussian-admissible": gaussian_admissible,
+    "mad-gmm25": gmm25,
+    "recall-u-curve": recall_u_curve,
+    "mark-amplification": mark_amplification,
+}
+
+
+def make_preset(name: str, scale: str = "small") -> Preset:
+    """The experiment called `name` in PRESETS, at a scale of SCALES; unknown names are refused."""
+    if name not in PRESETS:
+        raise ConfigurationError(f"there is no experiment {name!r}: choose one of {', '.join(PRESETS)}")
+    if scale not in SCALES:
+        raise ConfigurationError(f"there is no scale {scale!r}: choose one of {', '.join(SCALES)}")
+    return PRESETS[name](scale)

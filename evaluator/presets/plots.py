@@ -1,0 +1,46 @@
+"""An experiment's panels as one SVG file."""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from evaluator.charts import STYLE, new_figure
+from evaluator.presets.base import Curve, Panel
+from hygiene.files import renamed
+
+COLUMNS = 3
+COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
+
+
+def write_plot(path: Path, panels: Sequence[Panel]) -> None:
+    """Draw `panels` side by side, three in a row at most."""
+    columns = min(COLUMNS, len(panels)) if len(panels) != 4 else 2
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(columns, -(-len(panels) // columns), height=3.6)
+        for panel, each in zip(panels, axes.flat, strict=False):
+            _draw(each, panel)
+        for spare in list(axes.flat)[len(panels) :]:
+            spare.remove()
+        file = BytesIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    renamed(path, lambda partial: partial.write_bytes(file.getvalue()))
+
+
+def _draw(axes: Any, panel: Panel) -> None:
+    for number, curve in enumerate(panel.curves):
+        _line(axes, curve, COLOURS[number % len(COLOURS)])
+    axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
+    if any(curve.label for curve in panel.curves):
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
+
+
+def _line(axes: Any, curve: Curve, colour: str) -> None:
+    marker = "o" if len(curve.x) < 20 else None
+    axes.plot(curve.x, curve.median, color=colour, label=curve.label, linewidth=1.4, marker=marker, markersize=3)
+    axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+    if curve.dotted is not None:
+        axes.axhline(curve.dotted, color=colour, linestyle=":", linewidth=1)

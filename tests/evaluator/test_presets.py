@@ -1,0 +1,144 @@
+"""Experiments by name: what a comparison's verdict is worth, what the runner writes, and that the small ones hold."""
+
+import csv
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+from evaluator.config import Choice, LoopConfig
+from evaluator.models.chains import Chains
+from evaluator.presets import PRESETS, SCALES, make_preset
+from evaluator.presets.base import ChainArm, Comparison, Estimate, LoopArm, Panel, Preset, median_curve, settled
+from evaluator.presets.gaussian import ratio
+from evaluator.presets.mixture25 import change
+from evaluator.presets.runner import run_preset
+from hygiene.errors import ConfigurationError
+
+QUICK = ("mad-gaussian-fresh", "mad-gaussian-admissible", "recall-u-curve")
+
+
+def comparison(**fields):
+    return Comparison("figure", lambda measured: Estimate(1.0, 0.9, 1.1), **fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "found", "verdict"),
+    [
+        ({"expected": 10.0, "tolerance": 0.03}, 10.29, True),
+        ({"expected": 10.0, "tolerance": 0.03}, 10.31, False),
+        ({"expected": 0.0, "tolerance": 0.05, "absolute": True}, 0.04, True),
+        ({"expected": 0.0, "tolerance": 0.05, "absolute": True}, -0.06, False),
+        ({"expected": 10.0}, 10.0, None),
+        ({}, 10.0, None),
+        ({"sign": 1}, 0.11, True),
+        ({"sign": 1}, 0.09, False),
+        ({"sign": -1}, -0.11, True),
+        ({"sign": -1}, 0.0, False),
+    ],
+)
+def test_a_verdict_is_about_the_tolerance_or_the_whole_interval(fields, found, verdict):
+    assert comparison(**fields).holds(Estimate(found, found - 0.1, found + 0.1)) is verdict
+
+
+def test_rules_in_words():
+    assert comparison(expected=1.0, tolerance=0.03).rule == "within 3 %"
+    assert comparison(expected=1.0, tolerance=0.03, absolute=True).rule == "within 0.03"
+    assert [comparison(sign=sign).rule for sign in (1, -1)] == ["interval above 0", "interval below 0"]
+    assert comparison().rule == ""
+
+
+def test_ratios_of_independent_samples_and_changes():
+    rng = np.random.default_rng(0)
+    found = ratio(6 + rng.normal(0, 0.1, 50), 3 + rng.normal(0, 0.1, 50))
+    assert found.low < 2 < found.high
+    assert found.high - found.low < 0.1
+    np.testing.assert_allclose(change(np.tile(np.arange(20.0), (2, 1))), 18.5)  # the last two, less the first
+
+
+def loop_config(**changes):
+    base = {"loop": "fully_synthetic", "n_ini": 40, "n_s": 40, "generations": 3, "n_reference": 50}
+    base |= {"source": Choice("gaussian", {"dimension": 2}), "model": Choice("gaussian"), "metrics": {"frechet": {}}}
+    return LoopConfig(**(base | changes))
+
+
+def toy(**changes):
+    """An experiment of one chain arm and one loop arm, with one row for each and one that has no expectation."""
+
+    def measure(arm, measured):
+        return Estimate.of(settled(measured, arm, "frechet_distance", 2))
+
+    arms = {
+        "chains": ChainArm(Chains(3, 20, 20, 20, dimension=2, unbiased=True), 4),
+        "loop": LoopArm(loop_config(**changes), seeds=2),
+    }
+    return Preset(
+        "toy",
+        "Two arms.",
+        arms,
+        [
+            Comparison("settled chains", partial(measure, "chains"), sign=1, source="a distance"),
+            Comparison("settled loop", partial(measure, "loop"), expected=100.0, tolerance=0.1),
+            Comparison("reported", partial(measure, "loop")),
+        ],
+        lambda measured: [Panel("toy", "t", "y", [median_curve("loop", measured["loop"]["frechet_distance"], 1.0)])],
+    )
+
+
+def test_the_runner_leaves_run_folders_tables_and_a_plot(tmp_path):
+    results = run_preset(toy(), "small", tmp_path / "out")
+    assert [row["holds"] for row in results["rows"]] == [True, False, None]
+    runs = sorted((tmp_path / "out" / "runs").iterdir())
+    ends = [json.loads((run / "generations.jsonl").read_text().splitlines()[-1]) for run in runs]
+    last_two = [
+        [json.loads(line)["metrics"]["frechet_distance"] for line in (run / "generations.jsonl").open()][-2:]
+        for run in runs
+    ]
+    assert len(ends) == 2
+    assert results["rows"][1]["measured"] == pytest.approx(np.mean(last_two))
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    with (tmp_path / "out" / "series.csv").open() as file:
+        assert {(row["arm"], row["generation"]) for row in csv.DictReader(file)} == {
+            *(("chains", str(t)) for t in range(1, 5)),
+            *(("loop", str(t)) for t in range(1, 4)),
+        }
+    table = (tmp_path / "out" / "results.md").read_text().splitlines()
+    assert len(table) == 2 + 3
+    assert table[3].startswith("| settled loop |")
+    assert "| 100 | within 10 % | no |" in table[3]
+    assert (tmp_path / "out" / "plot.svg").read_text().startswith("<?xml")
+
+
+def test_the_runner_goes_on_with_the_runs_that_are_there(tmp_path, monkeypatch):
+    first = run_preset(toy(), "small", tmp_path / "out")
+    monkeypatch.setattr("evaluator.sweep_runs.run_arms", lambda *_: pytest.fail("a finished run was run again"))
+    assert run_preset(toy(), "small", tmp_path / "out")["rows"] == first["rows"]
+
+
+def test_the_folder_of_another_scale_is_refused(tmp_path):
+    run_preset(toy(), "small", tmp_path / "out")
+    with pytest.raises(ConfigurationError, match="holds another experiment or scale"):
+        run_preset(toy(), "paper", tmp_path / "out")
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_experiment_can_be_made_and_knows_its_name(name, scale):
+    preset = make_preset(name, scale)
+    assert preset.name == name
+    assert len({row.what for row in preset.comparisons}) == len(preset.comparisons)
+    assert all(row.source for row in preset.comparisons if row.expected is not None)
+
+
+def test_the_papers_sizes():
+    fresh = make_preset("mad-gaussian-fresh", "paper").arms["λ = 0.8, n_ini = 1000"]
+    assert (fresh.chains.n_real, fresh.chains.n_synthetic, fresh.chains.dimension) == (100, 900, 100)
+    modes = make_preset("mad-gmm25", "paper").arms["fully_synthetic, λ = 1"]
+    assert (modes.config.generations, modes.config.model.parameters["components"]) == (2000, 25)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_what_is_quick_holds_at_the_small_scale(name, tmp_path):
+    results = run_preset(make_preset(name, "small"), "small", tmp_path / "out")
+    assert [row["what"] for row in results["rows"] if not row["holds"]] == []
