@@ -1,10 +1,11 @@
 """Are marks of public generators found, and how often where there is none? The tables of docs/public_marks.md.
 
     python -m benchmarks.public_marks recall [--side 512] [--crops 3] [FOLDER ...]
-    python -m benchmarks.public_marks unmarked [--decoys 8] [FOLDER ...]
+    python -m benchmarks.public_marks unmarked [--decoys 8] [--alone] [FOLDER ...]
 
 recall: squares of photographs, marked by the code that generators use, stored as PNG and JPEG. unmarked: tiles of all
-photographs and drawings. Without a folder: the held-out pictures of `benchmarks.photographs`.
+photographs and drawings, and drawn patterns. recall takes the folders' pictures, or else the held-out photographs of
+`benchmarks.photographs`; unmarked takes all of those and the folders'.
 """
 
 import argparse
@@ -187,7 +188,8 @@ def unmarked_tables(results: list[Unmarked]) -> Iterator[str]:
     kinds = list(dict.fromkeys(kind for result in results for kind in result.found))
     by_kind = {kind: np.array([p for result in results for p in result.found[kind]]) for kind in kinds}
     by_kind["all"] = np.concatenate(list(by_kind.values()))
-    by_kind["decoy messages"] = np.array([p for result in results for p in result.decoys])
+    if any(result.decoys for result in results):
+        by_kind["decoy messages"] = np.array([p for result in results for p in result.decoys])
     yield "| | scored | " + " | ".join(f"≤ 1e{level}" for level in LEVELS) + " | least log10 p |\n" + "|---" * 9 + "|"
     for kind, p in by_kind.items():
         counts = " | ".join(f"{np.sum(p <= level):,}" for level in LEVELS)
@@ -211,6 +213,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of the squares that are marked, in pixels")
     parser.add_argument("--crops", type=int, default=3, help="squares from each picture")
     parser.add_argument("--decoys", type=int, default=8, help="shifts of every message, on every fourth tile")
+    parser.add_argument("--alone", action="store_true", help="unmarked: the folders and nothing else")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     generators.check_installed()
@@ -223,10 +226,13 @@ def main() -> None:
             print(f"{len(pictures)} pictures, {given.crops} squares of {given.side} pixels from each")
             print(*recall_tables(rows), sep="\n")
             return
-        pictures = photographs.listed(photographs.HELD_OUT) + photographs.listed(photographs.DRAWN)
+        pictures = (
+            [] if given.alone else [*photographs.listed(photographs.HELD_OUT), *photographs.listed(photographs.DRAWN)]
+        )
         pictures += sources(given.folders)
         results = list(pool.map(partial(unmarked_of, decoys=given.decoys), enumerate(pictures)))
-        results += pool.map(made_of, [(kind, number) for kind in unmarked.MADE for number in range(10)])
+        made = [] if given.alone else [(kind, number) for kind in unmarked.MADE for number in range(10)]
+        results += pool.map(made_of, made)
         print(f"{len(pictures)} pictures\n")
         print(*unmarked_tables(results), sep="\n")
 
