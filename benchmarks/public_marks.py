@@ -226,10 +226,8 @@ def main() -> None:
             print(f"{len(pictures)} pictures, {given.crops} squares of {given.side} pixels from each")
             print(*recall_tables(rows), sep="\n")
             return
-        pictures = (
-            [] if given.alone else [*photographs.listed(photographs.HELD_OUT), *photographs.listed(photographs.DRAWN)]
-        )
-        pictures += sources(given.folders)
+        lists = () if given.alone else (photographs.HELD_OUT, photographs.DRAWN)
+        pictures = [picture for each in lists for picture in photographs.listed(each)] + sources(given.folders)
         results = list(pool.map(partial(unmarked_of, decoys=given.decoys), enumerate(pictures)))
         made = [] if given.alone else [(kind, number) for kind in unmarked.MADE for number in range(10)]
         results += pool.map(made_of, made)
