@@ -155,8 +155,9 @@ def rounded_blocks(picture: Plane, which: NDArray[np.bool_]) -> Plane:
     rows, columns = which.shape
     down, right = np.nonzero(which)
     lines = whole_blocks(picture).reshape(rows, PIXELS, columns, PIXELS * 3)
-    u = u_plane(lines[down, :, right].reshape(-1, PIXELS, 3))
-    return haar_low(u.reshape(-1, PIXELS, PIXELS).astype(np.float64))
+    u = u_plane(lines[down, :, right].reshape(PIXELS, -1, 3))  # long rows, for U is a pixel's own business
+    by_pixel = u.reshape(-1, PIXELS, PIXELS).transpose(1, 2, 0).astype(np.float64, order="C")
+    return haar_low(by_pixel.transpose(2, 0, 1))  # blocks innermost: NumPy is slow on rows of eight
 
 
 def is_one(value: Plane) -> NDArray[np.bool_]:

@@ -23,7 +23,7 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 U_OF_BLUE, V_OF_RED = np.float32(0.492), np.float32(0.877)
 """U and V of floating point are these times blue − luma and red − luma, plus the offset."""
 
-STRIP = 16384
+STRIP = 32768
 """About how many pixels are worked on at a time: what they need fits the cache of a core."""
 
 
