@@ -80,7 +80,9 @@ def test_help_is_quick_to_load():
     assert not loaded & {"torch", "sklearn", "scipy", "matplotlib", "numpy"}
 
 
-@pytest.mark.parametrize("command", ["keygen", "tag", "detect", "calibrate", "filter", "evaluate", "sweep", "experiment", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["keygen", "tag", "detect", "calibrate", "filter", "evaluate", "sweep", "experiment", "demo", "doctor"]
+)
 def test_every_command_has_help_with_an_example(command):
     text, loaded = loaded_after(command, "--help")
     assert f"hygiene {command} " in text.split("Options:")[0].split("Usage:", 1)[1].replace("\n", " ", 1)

@@ -50,7 +50,7 @@ def mark_amplification(scale: str) -> Preset:
         "How strongly output carries a mark after generations of training on tagged output, in units of what is "
         "embedded (mixture on digits, half of the pool is fresh data unless the loop is fully synthetic).",
         {label: LoopArm(config, seeds) for label, config in configs.items()},
-        [*(_compared(law, generations) for law in laws), *_transfers(demo), *_damage()],
+        [*(_compared(law, generations) for law in laws), *_transfers(demo), *_damage(), *_readings()],
         partial(_panels, laws),
     )
 
@@ -158,6 +158,28 @@ def _damage() -> list[Comparison]:
     return [
         Comparison(f"Fréchet distance added by the mark, {_told(arm)}", partial(measure, arm), sign=sign)
         for arm, sign in arms.items()
+    ]
+
+
+def _readings() -> list[Comparison]:
+    """Whether raw output, which nobody tagged, gives its training away: one sample at a time, and a hundred together.
+
+    The null is .5 for the AUC, 0 for z, and √(2/π) ≈ .8 for |z| under wrong keys.
+    """
+
+    def measure(arm: str, probe: str, measured: Measured) -> Estimate:
+        return Estimate.of(_settled_part(measured[arm][probe]))
+
+    arms = ("blind fresh_data r=0", "blind fresh_data r=0.9", "informed fresh_data r=0")
+    probes = {
+        "raw_auc": "AUC of a single raw sample",
+        "raw_z": "z of 100 raw samples",
+        "wrong_key_z": "mean |z| of 100 raw samples under wrong keys",
+    }
+    return [
+        Comparison(f"{what}, {_told(arm)}", partial(measure, arm, probe))
+        for arm in arms
+        for probe, what in probes.items()
     ]
 
 

@@ -23,6 +23,14 @@ def test_the_interval_holds_the_points_that_noise_cannot_tell_apart():
     assert (best.low, best.high) == (0.5, 0.9)
 
 
+def test_more_seeds_narrow_the_interval():
+    """It is about the mean over seeds, not about where single seeds have their optimum."""
+    values = CURVE[1:] + np.random.default_rng(3).normal(0, 1.0, (200, 3))
+    assert len({int(i) for i in np.argmin(values, axis=1)}) > 1
+    best = least(GRID[1:], values)
+    assert best.low == best.high == 0.9
+
+
 def test_what_seeds_have_in_common_does_not_widen_the_interval():
     """Arms of one seed share their draws: a seed that is bad for all of them says nothing of which is best."""
     common = np.random.default_rng(1).normal(0, 50, (6, 1))

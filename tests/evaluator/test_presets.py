@@ -89,6 +89,7 @@ def toy(**changes):
 def test_the_runner_leaves_run_folders_tables_and_a_plot(tmp_path):
     results = run_preset(toy(), "small", tmp_path / "out")
     assert [row["holds"] for row in results["rows"]] == [True, False, None]
+    assert all(row["ci_low"] < row["measured"] < row["ci_high"] for row in results["rows"])
     runs = sorted((tmp_path / "out" / "runs").iterdir())
     ends = [json.loads((run / "generations.jsonl").read_text().splitlines()[-1]) for run in runs]
     last_two = [

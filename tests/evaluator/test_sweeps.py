@@ -183,6 +183,9 @@ def test_a_metric_that_no_loop_measures_and_a_folder_of_something_else_are_refus
 def test_most_instead_of_least_looks_for_the_other_end(tmp_path):
     sweep = sweep_of(BASE)
     most = replace(sweep, goal=replace(sweep.goal, best="most"))
-    (best,) = run_sweep(most, tmp_path / "out")["best"]
+    summary = run_sweep(most, tmp_path / "out")
+    (best,) = summary["best"]
     assert searched_field(sweep) == "filter.tpr"
     assert best["best"] in (0.0, 1.0)
+    means = [point["values"]["frechet_distance"]["mean"] for point in summary["points"]]
+    assert best["value"] == pytest.approx(max(means))
