@@ -10,6 +10,7 @@ from evaluator.models.gaussian import Gaussian
 from evaluator.models.kde import Kde
 from evaluator.models.mixture import Mixture
 from evaluator.models.pca_gaussian import PcaGaussian
+from evaluator.models.vae import Vae
 from evaluator.tables import build
 
 __all__ = ["MODELS", "GenerativeModel", "make_model"]
@@ -21,6 +22,7 @@ MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "pca_gaussian": PcaGaussian,
     "ddpm_mlp": DdpmMlp,
     "flow": Flow,
+    "vae": Vae,
 }
 
 

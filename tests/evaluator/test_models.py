@@ -32,6 +32,7 @@ def clouds(n: int, seed: int = 0) -> Floats:
 QUICK: dict[str, dict[str, Any]] = {
     "ddpm_mlp": {"steps": 150, "width": 48, "depth": 2, "sampling_steps": 20},
     "flow": {"steps": 50, "layers": 4, "width": 16, "depth": 1},
+    "vae": {"steps": 100, "latent": 4, "width": 32, "depth": 1},
 }
 
 
@@ -115,6 +116,9 @@ class TestEveryModel:
             ("flow", {"dimensions": 0}),
             ("flow", {"noise": 0.0}),
             ("flow", {"rate": -1.0}),
+            ("vae", {"latent": 0}),
+            ("vae", {"batch": 0}),
+            ("vae", {"rate": 0.0}),
         ],
     )
     def test_impossible_parameters_are_refused(self, name: str, parameters: dict[str, Any]) -> None:

@@ -1,0 +1,111 @@
+"""A variational autoencoder: a few latent numbers, a network that decodes them, and a little noise."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.threads import one_thread
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaluator.models.stacked import Scale
+
+LEAST_NOISE = 0.01  # of the rows' deviation: columns that never change would have infinite density
+HASTE = 10  # Adam moves all weights equally far per step, and the noise has orders of magnitude to go
+
+
+@dataclass
+class Vae:
+    """Variational autoencoder (Kingma and Welling 2014), Gaussian decoder with one learned deviation per column.
+
+    Samples carry the decoder's noise: its means alone are smoother than any real row, a sampling bias that nobody
+    asked for. Sampling bias: prior and decoder noise are drawn with variance λ.
+
+    latent         latent numbers
+    width, depth   hidden units, residual layers of encoder and decoder
+    steps, batch   of training; rate: learning rate of Adam
+    """
+
+    latent: int = 16
+    width: int = 128
+    depth: int = 2
+    steps: int = 2000
+    batch: int = 64
+    rate: float = 2e-3
+    name: str = field(default="vae", init=False)
+    _scale: Scale = field(init=False, repr=False, compare=False)
+    _parts: torch.nn.ModuleDict = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if min(self.latent, self.width, self.depth, self.steps, self.batch) < 1 or self.rate <= 0:
+            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1 and rate > 0")
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Train on `samples` [n, d], n ≥ 2."""
+        import torch
+
+        from evaluator.models.stacked import Scale, StackedMlp, generators
+
+        rows = checked_rows(samples, at_least=2)
+        d = rows.shape[1]
+        self._scale = Scale(rows)
+        with one_thread():
+            source = generators([rng])
+            self._parts = torch.nn.ModuleDict(
+                {
+                    "encoder": StackedMlp(d, self.width, self.depth, 2 * self.latent, source),
+                    "decoder": StackedMlp(self.latent, self.width, self.depth, d, source),
+                    "noise": torch.nn.ParameterList([torch.zeros(d)]),
+                }
+            )
+            self._learn(self._scale.inward(rows)[None], source)
+
+    def _learn(self, rows: torch.Tensor, source: list[torch.Generator]) -> None:
+        from evaluator.models.stacked import ahead, batches, gathered, normals, train
+
+        draws = zip(batches(rows, self.batch, source), ahead(normals, source, self.batch, self.latent), strict=True)
+
+        def loss() -> torch.Tensor:
+            chosen, noise = next(draws)
+            return -self._bound(gathered(rows, chosen), noise).mean(dim=1) / rows.shape[2]
+
+        train(self._parts, loss, self.steps, self.rate)
+
+    def _bound(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Evidence lower bound [1, n] of x [1, n, d] (eq. 10), with one latent draw each."""
+        import torch
+
+        mean, log_deviation = self._parts["encoder"](x).chunk(2, dim=2)
+        latent = mean + torch.exp(log_deviation) * noise
+        divergence = 0.5 * (mean**2 + torch.exp(2 * log_deviation) - 1 - 2 * log_deviation).sum(dim=2)
+        deviation = self._deviation()
+        gap = (x - self._parts["decoder"](latent)) / deviation
+        bound: torch.Tensor = -(0.5 * gap**2 + torch.log(deviation)).sum(dim=2) - divergence
+        return bound - 0.5 * math.log(2 * math.pi) * x.shape[2]
+
+    def _deviation(self) -> torch.Tensor:
+        """Of the decoder's noise, [d]."""
+        from torch import exp
+
+        (slow,) = self._parts["noise"].parameters()
+        return LEAST_NOISE + exp(HASTE * slow)
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
+        """`n` draws [n, d]."""
+        import torch
+
+        from evaluator.models.stacked import generators, normals
+
+        spread = math.sqrt(checked_bias(sampling_bias))
+        with one_thread(), torch.inference_mode():
+            source = generators([rng])
+            means = self._parts["decoder"](spread * normals(source, n, self.latent))
+            noise = spread * self._deviation() * normals(source, *means.shape[1:])
+            return self._scale.outward((means + noise)[0])
