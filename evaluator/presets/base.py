@@ -11,6 +11,8 @@ from evaluator.collapse import bootstrap_interval
 from evaluator.config import LoopConfig
 from evaluator.models.chains import Chains
 
+DRAWN = 150  # points of a line: more cannot be told apart, and make a plot megabytes large
+
 Series = NDArray[np.float64]
 """One metric, [seeds, generations]."""
 
@@ -145,9 +147,13 @@ def settled(measured: Measured, arm: str, metric: str, last: int) -> Series:
 
 
 def median_curve(label: str, series: Series, dotted: float | None = None) -> Curve:
-    """Medians over seeds per generation, with intervals; generations in which a seed has no value are left out."""
+    """Medians over seeds per generation, with intervals; generations in which a seed has no value are left out.
+
+    Of long runs at most DRAWN generations are taken, evenly.
+    """
     from evaluator.demo_loops import interval_rows
 
     whole = np.flatnonzero(~np.isnan(series).any(axis=0))
+    whole = whole[np.unique(np.linspace(0, len(whole) - 1, DRAWN).round().astype(int))]
     rows: dict[str, Any] = interval_rows(series[:, whole].tolist())
     return Curve(label, (whole + 1).tolist(), rows["median"], rows["low"], rows["high"], dotted)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.ticker import StrMethodFormatter
 
 from evaluator.charts import STYLE, new_figure
 from evaluator.presets.base import Curve, Panel
 from hygiene.files import renamed
 
 COLUMNS = 3
+PLAIN = StrMethodFormatter("{x:g}")
 COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
 
 
@@ -33,7 +35,11 @@ def _draw(axes: Any, panel: Panel) -> None:
     for number, curve in enumerate(panel.curves):
         _line(axes, curve, COLOURS[number % len(COLOURS)])
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
-    axes.set(xscale="log" if panel.log_x else "linear", yscale="log" if panel.log_y else "linear")
+    for axis, name, is_log in ((axes.xaxis, "x", panel.log_x), (axes.yaxis, "y", panel.log_y)):
+        if is_log:
+            axes.set(**{f"{name}scale": "log"})
+            axis.set_major_formatter(PLAIN)
+            axis.set_minor_formatter(PLAIN)
     if any(curve.label for curve in panel.curves):
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 

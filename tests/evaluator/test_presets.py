@@ -10,7 +10,7 @@ import pytest
 from evaluator.config import Choice, LoopConfig
 from evaluator.models.chains import Chains
 from evaluator.presets import PRESETS, SCALES, make_preset
-from evaluator.presets.base import ChainArm, Comparison, Estimate, LoopArm, Panel, Preset, median_curve, settled
+from evaluator.presets.base import DRAWN, ChainArm, Comparison, Estimate, LoopArm, Panel, Preset, median_curve, settled
 from evaluator.presets.gaussian import ratio
 from evaluator.presets.mixture25 import change
 from evaluator.presets.runner import run_preset
@@ -55,6 +55,16 @@ def test_ratios_of_independent_samples_and_changes():
     assert found.low < 2 < found.high
     assert found.high - found.low < 0.1
     np.testing.assert_allclose(change(np.tile(np.arange(20.0), (2, 1))), 18.5)  # the last two, less the first
+
+
+def test_curves_leave_out_what_a_seed_lacks_and_take_few_points_of_long_runs():
+    series = np.tile(np.arange(1000.0), (3, 1))
+    series[1, 0] = np.nan
+    curve = median_curve("long", series)
+    assert curve.x[0] == 2
+    assert curve.x[-1] == 1000
+    assert len(curve.x) == DRAWN
+    np.testing.assert_array_equal(curve.median, np.array(curve.x) - 1.0)
 
 
 def loop_config(**changes):
