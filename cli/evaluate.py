@@ -19,9 +19,9 @@ n_s = 900                 # in a rising tide: samples that every later generatio
 generations = 12
 seed = 0
 sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality
-source = "digits_oracle"  # gaussian, mixture25, digits, digits_oracle, npz
+source = "digits_oracle"  # gaussian, mixture25, digits, digits_oracle, npz, idx, images
 model = "kde"             # gaussian, mixture, kde
-features = "lenet"        # identity, lenet
+features = "lenet"        # identity, pca, lenet, onnx
 
 [filter]
 mode = "simulated"        # none, simulated (tpr, fpr), detector (recall or max_p; needs tagging)

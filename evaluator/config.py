@@ -81,8 +81,8 @@ class LoopConfig:
     max_scrape      candidates per kept sample before a top-up through a detector gives up
     keep_samples    raw samples that each generation carries along, for pictures
     probe_keys      wrong keys that the mark is also looked for with
-    reference       a source of real samples for the metrics; without it `source` is drawn again, of the digits the
-                    half that nothing learns from
+    reference       a source of real samples for the metrics; without it `source` is drawn again, of a limited one
+                    the half that nothing learns from
     metrics         metric name -> its settings
     """
 
@@ -146,8 +146,8 @@ class LoopConfig:
                 "informed tagging brings every sample to the same score: a threshold cannot exclude a share "
                 f"recall = {self.filter.recall} of them, it excludes all; read the realised tpr"
             )
-        if self.loop in ("fresh_data", "rising_tide") and self.source.name in ("digits", "npz"):
-            found.append(f"the source {self.source.name!r} is finite: its fresh draws repeat rows between generations")
+        if self.loop in ("fresh_data", "rising_tide") and self.source.parameters.get("repeats") is True:
+            found.append(f"the source {self.source.name!r} repeats: its fresh draws share rows between generations")
         return found
 
     def to_dict(self) -> dict[str, Any]:

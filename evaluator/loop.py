@@ -30,7 +30,7 @@ from evaluator.models.base import Rows
 from evaluator.probes import carried_mark, mark_probes
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
-from evaluator.training_sets import TrainingSet, initial_set, kept_odds, real_part, topped_up
+from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
 from hygiene.codecs.spread_vectors import SpreadVectors
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key, load_key
@@ -219,7 +219,7 @@ class _Run:
     def simulated_scrape(self, t: int, model: GenerativeModel, drop: RandomDrop) -> tuple[TrainingSet, FilterCounts]:
         """N kept samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
         n, odds = self.config.size, self.config.odds(t)
-        real = self.setup.source.draw(n, self.rng(t, "real"))
+        real = fresh_rows(self.config, self.setup.source, t, n)
         tagged = self.output(t - 1, model, n, self.rng(t - 1, "publish"))
         passed = kept_odds(odds, drop.tpr, drop.fpr)
         training = topped_up(real, tagged, passed, self.rng(t, "origin"))

@@ -15,5 +15,5 @@ def refused(complaint: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error).partition(". ")[0]  # numpy goes on to recommend unsafe loading
+        reason = " ".join(str(error).partition(". ")[0].split())  # numpy goes on to recommend unsafe loading
         raise ConfigurationError(f"{complaint} ({reason})") from None

@@ -1,4 +1,5 @@
-"""A run folder: config.json, floors.json, generations.jsonl and samples/. A killed run goes on where it stopped.
+"""A run folder: config.json, features.json, floors.json, generations.jsonl and samples/. A killed run goes on where
+it stopped.
 
 state.npz is the commit mark. It is replaced after the row of its generation is on disk, so rows beyond it (also a
 torn last line) are dropped and computed again, to the same numbers.
@@ -8,13 +9,14 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluator.config import LoopConfig
+from evaluator.features import described
 from evaluator.loop import Generation, State, loop_key, run_loop
 from evaluator.reading import refused
 from evaluator.setup import Setup, check_choices, floors, prepare
@@ -22,6 +24,7 @@ from hygiene.errors import ConfigurationError
 from hygiene.ledger import OWN, locked
 
 CONFIG, FLOORS, ROWS, STATE, SAMPLES = "config.json", "floors.json", "generations.jsonl", "state.npz", "samples"
+FEATURES = "features.json"
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class RunRecord:
 
     floors      metrics of real against real, as many samples as a generation is measured on
     key_digest  of the key that the run tagged with; None without tagging
+    features    {"name", "weights_digest"} of what the metrics looked at; empty before the first generation
     """
 
     config: LoopConfig
     key_digest: str | None
     floors: dict[str, float]
     generations: list[Generation]
+    features: dict[str, str | None] = field(default_factory=dict)
 
 
 def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
@@ -61,6 +66,7 @@ def _continued(config: LoopConfig, folder: Path, setup: Setup | None) -> Iterato
     if len(rows) == config.generations and _floors(folder):
         return
     ground = setup or prepare(config)
+    _claim_features(folder, described(ground.features), bool(rows))
     _replace(folder / FLOORS, _json(floors(config, ground)))
     for step in run_loop(config, ground, state if rows else None):
         _store(folder, step)
@@ -73,7 +79,7 @@ def read_run(folder: Path) -> RunRecord:
         raise ConfigurationError(f"{folder} is no run folder: it has no {CONFIG}; make one with `hygiene evaluate`")
     config, key_digest = _stored_config(folder)
     generations = [_generation(folder, t, line) for t, line in enumerate(_complete_lines(folder), start=1)]
-    return RunRecord(config, key_digest, _floors(folder), generations)
+    return RunRecord(config, key_digest, _floors(folder), generations, _features(folder))
 
 
 def _open(folder: Path) -> None:
@@ -112,6 +118,26 @@ def _stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
     with refused(f"{folder / CONFIG} is damaged, or no run's: choose a new folder"):
         stored = json.loads((folder / CONFIG).read_text("utf-8"))
         return LoopConfig.from_dict(stored["config"]), stored["key_digest"]
+
+
+def _claim_features(folder: Path, features: dict[str, str | None], begun: bool) -> None:
+    """Store which network the metrics look through; refuse to go on with figures of another one."""
+    stored = _features(folder)
+    if begun and stored and stored != features:
+        raise ConfigurationError(
+            f"{folder} was measured with the features {stored['name']!r}, weights {stored['weights_digest']}, which "
+            f"are {features['weights_digest']} here: go on where they are the same, or choose a new folder"
+        )
+    _replace(folder / FEATURES, _json(features))
+
+
+def _features(folder: Path) -> dict[str, str | None]:
+    """What features.json holds; nothing where there is none yet, or a damaged one."""
+    try:
+        found = json.loads((folder / FEATURES).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and set(found) == {"name", "weights_digest"} else {}
 
 
 def _floors(folder: Path) -> dict[str, float]:

@@ -1,22 +1,23 @@
 """What all generations, seeds and arms of one study share: the real source, the features, the reference."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from evaluator import metrics
 from evaluator.config import LoopConfig
-from evaluator.features import FEATURES, Features, make_features
+from evaluator.features import FEATURES, GIVEN, Features, features_of
 from evaluator.metrics import Reference
 from evaluator.models import make_model
 from evaluator.models.base import Rows
-from evaluator.sources import SOURCES, ArraySource, RealSource, load_digits_halves, make_source
+from evaluator.sources import SOURCES, ArraySource, RealSource, make_source
 from evaluator.streams import stream
 from evaluator.tables import check_parameters
+from evaluator.training_sets import initial_set
 from hygiene.errors import ConfigurationError
 
-DIGITS = ("digits", "digits_oracle")
+UNLABELLED = ("gaussian", "mixture25")
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,14 @@ class Setup:
 
     held_out   real rows [n, d] that no model and no feature network was trained on
     reference  their features, with what the metrics keep of them
+    learnt     the reference with one run's training rows, by seed and sizes
     """
 
     source: RealSource
     features: Features
     held_out: Rows
     reference: Reference
+    learnt: dict[tuple[int, ...], Reference] = field(default_factory=dict, repr=False, compare=False)
 
 
 def setup_key(config: LoopConfig) -> str:
@@ -40,20 +43,20 @@ def setup_key(config: LoopConfig) -> str:
     return json.dumps({name: values[name] for name in names}, sort_keys=True)
 
 
-def prepare(config: LoopConfig) -> Setup:
-    """Build the source, train the feature network if there is one, and draw the reference (the same for all
-    seeds)."""
+def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
+    """Build the source, train the feature network if there is one, and draw the reference (the same for all seeds).
+
+    features  one that was made elsewhere, which then counts instead of the configuration's
+    """
     source = make_source(config.source.name, **config.source.parameters)
-    features = _features(config)
     held_out = _held_out(config, source)
-    return Setup(source, features, held_out, Reference(features(held_out)))
-
-
-def _features(config: LoopConfig) -> Features:
-    if config.features.name != "lenet":
-        return make_features(config.features.name, **config.features.parameters)
-    training, _ = load_digits_halves(config.source.parameters.get("seed", 0))
-    return make_features("lenet", labelled=training, **config.features.parameters)
+    chosen = features or features_of(source, config.features.name, config.features.parameters)
+    classify = getattr(chosen, "classes", None)
+    if "class_entropy" in config.metrics and classify is None:
+        raise ConfigurationError(
+            f"class_entropy counts the classes that a network names, features are {chosen.name!r}: use lenet"
+        )
+    return Setup(source, chosen, held_out, Reference(chosen(held_out), classify=classify))
 
 
 def _held_out(config: LoopConfig, source: RealSource) -> Rows:
@@ -65,9 +68,12 @@ def _held_out(config: LoopConfig, source: RealSource) -> Rows:
             raise ConfigurationError(
                 f"the reference holds rows of {source.dimension} numbers, the source of {dimension}: expected the same"
             )
-    elif config.source.name == "digits":
-        _, other_half = load_digits_halves(config.source.parameters.get("seed", 0))
-        source = ArraySource(other_half.rows, (8, 8))
+    elif isinstance(source, ArraySource):
+        if source.held_out is None:
+            raise ConfigurationError(
+                f"the source {config.source.name!r} has no other half that nothing learns from: give a [reference]"
+            )
+        source = source.held_out
     return _draw_up_to(source, config.n_reference, stream(0, 0, "reference"))
 
 
@@ -78,12 +84,29 @@ def _draw_up_to(source: RealSource, n: int, rng: np.random.Generator) -> Rows:
 
 def measure(config: LoopConfig, setup: Setup, rows: Rows) -> dict[str, float]:
     """The configured metrics of `rows` [n, d] against the held-out real rows."""
-    return metrics.measure(setup.reference, setup.features(rows), config.metrics)
+    return metrics.measure(_reference(config, setup), setup.features(rows), config.metrics)
 
 
 def floors(config: LoopConfig, setup: Setup) -> dict[str, float]:
-    """The same metrics of other real rows, as many as a generation is measured on: what no model can beat."""
-    return measure(config, setup, _draw_up_to(setup.source, config.measured, stream(0, 0, "floor")))
+    """The same metrics of other real rows, as many as a generation is measured on: what no model can beat.
+
+    Memorisation has its floor in the held-out rows: those of a limited source may be the training rows themselves.
+    """
+    values = measure(config, setup, _draw_up_to(setup.source, config.measured, stream(0, 0, "floor")))
+    if "memorisation" in config.metrics:
+        values |= metrics.measure(_reference(config, setup), setup.reference.features, {"memorisation": {}})
+    return values
+
+
+def _reference(config: LoopConfig, setup: Setup) -> Reference:
+    """The reference; with what generation 1 of this seed learns from, where a metric asks for it."""
+    if "memorisation" not in config.metrics:
+        return setup.reference
+    key = (config.seed, config.n_ini, config.n_r)
+    if key not in setup.learnt:
+        setup.learnt.clear()  # one run at a time needs it
+        setup.learnt[key] = setup.reference.learnt_from(setup.features(initial_set(config, setup.source).rows))
+    return setup.learnt[key]
 
 
 def check_choices(config: LoopConfig) -> None:
@@ -92,10 +115,10 @@ def check_choices(config: LoopConfig) -> None:
         if source is not None:
             check_parameters(SOURCES, "source", source.name, source.parameters)
     make_model(config.model.name, **config.model.parameters)
-    check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=("labelled",))
-    if config.features.name == "lenet" and config.source.name not in DIGITS:
+    check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=GIVEN)
+    if config.features.name == "lenet" and config.source.name in UNLABELLED:
         raise ConfigurationError(
-            f"features = lenet learns from labelled digits, the source is {config.source.name!r}: "
-            f"use features = identity, or a source out of {', '.join(DIGITS)}"
+            f"features = lenet learns from labelled pictures, the source is {config.source.name!r}: "
+            "use features = identity or pca"
         )
     metrics.check_metrics(config.metrics)

@@ -16,6 +16,7 @@ PURPOSES = (
     "floor",
     "adopt",
     "adopt_measured",
+    "features",
 )
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.models.base import Rows
-from evaluator.sources import RealSource
+from evaluator.sources import ArraySource, RealSource
 from evaluator.streams import stream
+from hygiene.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,8 @@ class TrainingSet:
 
 
 def initial_set(config: LoopConfig, source: RealSource) -> TrainingSet:
-    """D^1: `n_ini` real samples."""
+    """D^1: `n_ini` real samples. Refuses a source that the loop would exhaust before its last generation."""
+    _check_supply(config, source)
     return TrainingSet(_first_draw(config, source)[: config.n_ini], config.n_ini, 0)
 
 
@@ -31,11 +33,41 @@ def real_part(config: LoopConfig, source: RealSource, generation: int) -> Rows:
     """
     if config.loop == "synthetic_augmentation":
         return _first_draw(config, source)[: config.n_r]
-    return source.draw(config.n_r, stream(config.seed, generation, "real"))
+    return fresh_rows(config, source, generation, config.n_r)
+
+
+def fresh_rows(config: LoopConfig, source: RealSource, generation: int, n: int) -> Rows:
+    """`n` real rows [n, d] for `generation` ≥ 2 that no generation has drawn before, every one asking for `n`.
+
+    Where the source says that it repeats, and where it has no end, another independent draw.
+    """
+    if isinstance(source, ArraySource) and not source.repeats:
+        return source.deal(n, _first_size(config) + (generation - 2) * n, stream(config.seed, 1, "real"))
+    return source.draw(n, stream(config.seed, generation, "real"))
+
+
+def _first_size(config: LoopConfig) -> int:
+    return max(config.n_ini, config.n_r)
 
 
 def _first_draw(config: LoopConfig, source: RealSource) -> Rows:
-    return source.draw(max(config.n_ini, config.n_r), stream(config.seed, 1, "real"))
+    return source.draw(_first_size(config), stream(config.seed, 1, "real"))
+
+
+def _check_supply(config: LoopConfig, source: RealSource) -> None:
+    """Refuse what would run out of rows that no generation has drawn."""
+    if config.loop not in ("fresh_data", "rising_tide") or not isinstance(source, ArraySource) or source.repeats:
+        return
+    advice = "give the source repeats = true, or use an oracle"
+    if config.tops_up and config.filter.mode == "detector":
+        raise ConfigurationError(f"a top-up through a detector draws real samples without an end: {advice}")
+    each = config.size if config.tops_up else config.n_r
+    needed = _first_size(config) + (config.generations - 1) * each
+    if needed > len(source.rows):
+        raise ConfigurationError(
+            f"{config.loop} draws {needed} real samples in {config.generations} generations, none of them twice, and "
+            f"the source holds {len(source.rows)}: take fewer, {advice}"
+        )
 
 
 def joined(real: Rows, synthetic: Rows) -> TrainingSet:

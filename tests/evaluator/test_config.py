@@ -138,4 +138,6 @@ def test_what_is_allowed_and_probably_not_meant_is_said():
     assert LoopConfig(**FRESH, filter=drop).warnings() == []
     informed = LoopConfig(**FRESH, filter=Filter("detector", recall=0.5), tagging=Tagging("informed"))
     assert "excludes all" in informed.warnings()[0]
-    assert "repeat rows" in LoopConfig(**FRESH, source=Choice("digits")).warnings()[0]
+    repeats = Choice("digits", {"repeats": True})
+    assert "share rows between generations" in LoopConfig(**FRESH, source=repeats).warnings()[0]
+    assert LoopConfig(**FRESH, source=Choice("digits")).warnings() == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from evaluator.features import LeNet, make_features
+from evaluator.features.lenet import default_epochs
 from evaluator.sources import Labelled, load_digits_halves
 from hygiene.errors import ConfigurationError
 
@@ -56,6 +57,18 @@ def test_wrong_sizes_are_refused(net: LeNet) -> None:
         LeNet(Labelled(np.zeros((5, 60)), np.zeros(5, dtype=np.int64)))
     with pytest.raises(ConfigurationError, match="labels"):
         LeNet(Labelled(np.zeros((5, 64)), np.zeros(4, dtype=np.int64)))
+
+
+def test_large_sets_are_passed_over_less_often(net: LeNet) -> None:
+    assert [default_epochs(n) for n in (2, 898, 6000, 10_000, 60_000, 10**7)] == [25, 25, 25, 15, 3, 3]
+    assert LeNet(load_digits_halves(0)[0], epochs=25).weights_digest == net.weights_digest
+
+
+def test_classes_are_those_that_accuracy_counts(net: LeNet) -> None:
+    rows, labels = load_digits_halves(0)[1]
+    classes = net.classes(net(rows))
+    assert net.accuracy(Labelled(rows, classes)) == 1
+    assert (classes == labels).mean() == net.accuracy(Labelled(rows, labels))
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"seed": -1}, {"seed": 2**70}])

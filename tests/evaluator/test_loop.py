@@ -146,7 +146,7 @@ def test_a_generation_survives_its_json():
         ({"model": Choice("kde", {"name": "kde"})}, "no parameter name"),
         ({"metrics": {"manifold": {"k": 5.0}}}, "k of the metric 'manifold' is 5.0, expected int"),
         ({"features": Choice("lenet", {"labelled": 3})}, "no parameter labelled"),
-        ({"features": Choice("lenet")}, "learns from labelled digits"),
+        ({"features": Choice("lenet")}, "learns from labelled pictures"),
         ({"reference": Choice("gaussian", {"dimension": 3})}, "rows of 3 numbers, the source of 4"),
     ],
 )

@@ -57,6 +57,22 @@ def test_a_folder_reads_back_as_what_was_yielded(whole, tmp_path):
     assert (tmp_path / "run" / "generations.jsonl").read_bytes() == (whole / "generations.jsonl").read_bytes()
 
 
+def test_the_features_weights_stand_in_the_folder(tmp_path):
+    digits = replace(CONFIG, source=Choice("digits"), features=Choice("pca", {"components": 3}), generations=2)
+    finish(tmp_path / "run", digits)
+    stored = read_run(tmp_path / "run").features
+    assert stored["name"] == "pca"
+    assert len(stored["weights_digest"]) == 64
+    text = (tmp_path / "run" / "features.json").read_text()
+    (tmp_path / "run" / "floors.json").unlink()  # what is missing is made again, with the same network only
+    (tmp_path / "run" / "features.json").write_text(text.replace(stored["weights_digest"], "0" * 64))
+    with pytest.raises(ConfigurationError, match="was measured with the features 'pca', weights 0000"):
+        finish(tmp_path / "run", digits)
+    (tmp_path / "run" / "features.json").write_text("{")
+    finish(tmp_path / "run", digits)
+    assert (tmp_path / "run" / "features.json").read_text() == text
+
+
 def test_going_on_with_a_finished_run_changes_nothing(whole):
     before = {path: path.read_bytes() for path in whole.rglob("*") if path.is_file()}
     assert [step.generation for step in run_in_folder(CONFIG, whole)] == list(range(1, 7))

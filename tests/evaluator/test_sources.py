@@ -77,6 +77,20 @@ def test_array_source_draws_without_replacement() -> None:
         source.draw(11, np.random.default_rng(4))
 
 
+def test_dealing_goes_on_where_it_stopped() -> None:
+    source = ArraySource(np.arange(20.0).reshape(10, 2), (2,))
+    parts = [source.deal(n, start, np.random.default_rng(4)) for start, n in ((0, 3), (3, 3), (6, 4))]
+    np.testing.assert_array_equal(np.concatenate(parts), source.draw(10, np.random.default_rng(4)))
+    with pytest.raises(ConfigurationError, match="asked for 4 real rows after the first 7, the source holds 10"):
+        source.deal(4, 7, np.random.default_rng(4))
+
+
+def test_bytes_stand_for_shares_of_255() -> None:
+    rows = np.arange(12, dtype=np.uint8).reshape(6, 2)
+    drawn = ArraySource(rows, (2,)).draw(6, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.sort(drawn.ravel()), np.arange(12) / 255)
+
+
 def test_oracle_is_unlimited_and_close_to_its_rows() -> None:
     rows = load_digits_halves(0)[0].rows
     oracle = OracleSource(rows, (8, 8), np.random.default_rng(5))
@@ -92,6 +106,19 @@ def test_npz_round_trip(tmp_path: Path) -> None:
     assert source.shape == (4, 4)
     rows = source.draw(6, np.random.default_rng(0))
     np.testing.assert_array_equal(rows[np.lexsort(rows.T)], (flat := images.reshape(6, 16))[np.lexsort(flat.T)])
+
+
+def test_npz_with_labels(tmp_path: Path) -> None:
+    path = str(tmp_path / "real.npz")
+    np.savez(path, samples=np.arange(12.0).reshape(6, 2), y=np.arange(6) % 2, short=np.arange(5), wrong=-np.arange(6))
+    rows, labels = make_source("npz", path=path, labels="y").labelled
+    np.testing.assert_array_equal(labels, rows[:, 0] / 2 % 2)
+    assert make_source("npz", path=path).labelled is None
+    for name in ("short", "wrong", "samples"):
+        with pytest.raises(ConfigurationError, match="expected 6 classes: whole numbers from 0"):
+            make_source("npz", path=path, labels=name)
+    with pytest.raises(ConfigurationError, match="no usable array 'absent'"):
+        make_source("npz", path=path, labels="absent")
 
 
 def test_bad_files_are_refused(tmp_path: Path) -> None:
@@ -128,5 +155,8 @@ def test_unknown_names_and_parameters() -> None:
         make_source("mixture25", deviation=0)
     with pytest.raises(ConfigurationError, match="halves is -1"):
         make_source("digits", seed=-1)
-    with pytest.raises(ConfigurationError, match="do not fold"):
-        ArraySource(np.zeros((3, 5)), (2, 2))
+    for rows in (np.zeros((3, 5)), np.zeros((3, 5), np.uint8), np.zeros((0, 4), np.uint8)):
+        with pytest.raises(ConfigurationError, match="do not fold"):
+            ArraySource(rows, (2, 2))
+    with pytest.raises(ConfigurationError, match="3 rows with 2 labels"):
+        ArraySource(np.zeros((3, 4)), (2, 2), np.zeros(2, dtype=np.int64))

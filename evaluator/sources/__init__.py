@@ -1,0 +1,38 @@
+"""Where real data comes from: parametric sources and an oracle (unlimited draws), and arrays (limited)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from evaluator.sources import arrays, digits, idx, images
+from evaluator.sources.arrays import ArraySource
+from evaluator.sources.base import Labelled, RealSource
+from evaluator.sources.digits import load_digits_halves
+from evaluator.sources.parametric import GaussianSource, MixtureSource, OracleSource
+from evaluator.tables import build
+
+__all__ = [
+    "SOURCES",
+    "ArraySource",
+    "GaussianSource",
+    "Labelled",
+    "MixtureSource",
+    "OracleSource",
+    "RealSource",
+    "load_digits_halves",
+    "make_source",
+]
+
+SOURCES: dict[str, Callable[..., RealSource]] = {
+    "gaussian": GaussianSource,
+    "mixture25": MixtureSource,
+    "digits": digits.digits,
+    "digits_oracle": digits.digits_oracle,
+    "npz": arrays.npz,
+    "idx": idx.idx,
+    "images": images.images,
+}
+
+
+def make_source(name: str, /, **parameters: Any) -> RealSource:
+    """The source called `name` in SOURCES; unknown names and parameters are refused by name."""
+    return build(SOURCES, "source", name, parameters)

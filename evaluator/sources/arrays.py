@@ -1,0 +1,113 @@
+"""Rows that exist: a limited source, its other half for the metrics, and .npz files."""
+
+import hashlib
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluator.models.base import Rows, checked_rows
+from evaluator.reading import refused
+from evaluator.sources.base import Labelled
+from hygiene.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class ArraySource:
+    """Rows that exist: one draw takes them without replacement, and cannot take more than there are.
+
+    rows      [n, d] float64, or uint8 for pixels, which stand for v/255
+    labels    the class of each row [n]; None where there are none
+    held_out  other rows of the same kind, for metrics only: no model and no feature network may learn from them
+    repeats   whether a loop may draw a row again in a later generation; otherwise it ends with an error instead
+    """
+
+    rows: NDArray[Any] = field(repr=False)
+    shape: tuple[int, ...]
+    labels: NDArray[np.int64] | None = field(default=None, repr=False)
+    held_out: "ArraySource | None" = field(default=None, repr=False)
+    repeats: bool = False
+
+    def __post_init__(self) -> None:
+        rows = self.rows if self.rows.dtype == np.uint8 and self.rows.ndim == 2 else checked_rows(self.rows, at_least=1)
+        if not len(rows) or rows.shape[1] != np.prod(self.shape):
+            raise ConfigurationError(f"{len(rows)} rows of {rows.shape[1]} numbers do not fold into {self.shape}")
+        if self.labels is not None and len(self.labels) != len(rows):
+            raise ConfigurationError(f"{len(rows)} rows with {len(self.labels)} labels: give one label to each")
+
+    @property
+    def dimension(self) -> int:
+        return int(self.rows.shape[1])
+
+    @property
+    def labelled(self) -> Labelled | None:
+        """All rows with their classes; None without classes."""
+        return None if self.labels is None else Labelled(_as_floats(self.rows), self.labels)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Rows:
+        """`n` different rows [n, d], in random order."""
+        return self.deal(n, 0, rng)
+
+    def deal(self, n: int, start: int, rng: np.random.Generator) -> Rows:
+        """`n` rows [n, d] from position `start` on of the random order of all rows that `rng` fixes."""
+        if start + n > len(self.rows):
+            asked = f"{n} real rows" + f" after the first {start}" * bool(start)
+            raise ConfigurationError(
+                f"asked for {asked}, the source holds {len(self.rows)}: ask for fewer, or use an oracle"
+            )
+        return _as_floats(self.rows[rng.permutation(len(self.rows))[start : start + n]])
+
+
+def _as_floats(rows: NDArray[Any]) -> Rows:
+    return rows / 255.0 if rows.dtype == np.uint8 else np.asarray(rows, dtype=np.float64)
+
+
+def without_copies(source: ArraySource, of: ArraySource) -> ArraySource | None:
+    """`source` less the rows that also stand in `of`, value for value; None where nothing is left."""
+    known = {_digest(row) for row in of.rows}
+    kept = np.array([_digest(row) not in known for row in source.rows])
+    if not kept.any():
+        return None
+    labels = None if source.labels is None else source.labels[kept]
+    return ArraySource(source.rows[kept], source.shape, labels, repeats=source.repeats)
+
+
+def _digest(row: NDArray[Any]) -> bytes:
+    return hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+
+
+def npz(path: str, array: str = "samples", labels: str | None = None, repeats: bool = False) -> ArraySource:
+    """Samples [n, ...] from an .npz file written by numpy.savez.
+
+    array, labels  the names of the arrays in it: samples, and where there are any their classes [n], 0 and up
+    repeats        whether later generations may draw a row again
+    """
+    if not Path(path).is_file():
+        raise ConfigurationError(f"there is no file {path}: expected an .npz file with an array {array!r}")
+    samples = _stored(path, array)
+    if samples.dtype.kind not in "biuf" or samples.ndim < 2 or 0 in samples.shape:
+        raise ConfigurationError(
+            f"the array {array!r} in {path} is {samples.dtype} {samples.shape}, expected real numbers [n, ...]"
+        )
+    classes = None if labels is None else _classes(path, labels, len(samples))
+    rows = samples.reshape(len(samples), -1).astype(np.float64)
+    return ArraySource(rows, samples.shape[1:], classes, repeats=repeats)
+
+
+def _stored(path: str, array: str) -> NDArray[Any]:
+    complaint = refused(f"{path} holds no usable array {array!r}")
+    with complaint, zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:  # np.load alone takes .npy
+        found: NDArray[Any] = stored[array]
+    return found
+
+
+def _classes(path: str, array: str, n: int) -> NDArray[np.int64]:
+    found = _stored(path, array)
+    if found.dtype.kind not in "iu" or found.shape != (n,) or found.min() < 0:
+        raise ConfigurationError(
+            f"the array {array!r} in {path} is {found.dtype} {found.shape}, expected {n} classes: whole numbers from 0"
+        )
+    return found.astype(np.int64)
