@@ -79,7 +79,7 @@ def _priced(place: _Place, mark: Mark, domain: str, order: str, chroma: Chroma) 
 
 def _best_place(weighted: Plane, mark: Mark, down: int, across: int) -> _Place:
     count = len(mark.bits)
-    spectra = line_spectra(folded(weighted, count), count)
+    spectra = line_spectra(folded(weighted * np.float32(count / weighted.size), count), count)
     spectra[:, :: count // mark.period] = 0  # the means of the classes of every period-th bit
     norms = np.linalg.norm(spectra, axis=1) / math.sqrt(count)
     totals = np.fft.ifft(spectra.conj() * np.fft.fft(mark.signs), axis=1).real  # [columns, first]

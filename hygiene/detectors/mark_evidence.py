@@ -18,8 +18,8 @@ PINELIS = 1 / (4 * special.ndtr(-math.sqrt(2)))
 
 WORTH_COUNTING = -2.0
 CELLS = 4096
-SMALLEST_NORM = 1e-6
-"""Below it votes are rounding: their largest possible length is about 1.5 √n."""
+SMALLEST_NORM = 1e-3
+"""Below it votes are float32's rounding, which moves one by 1e-5. A mark's have a length of about √n."""
 
 
 def agreement(votes: Floats, signs: Floats) -> float:

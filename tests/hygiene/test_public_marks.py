@@ -224,6 +224,13 @@ def test_random_messages_are_found_no_more_often_than_p_says():
     assert sum(each <= -2 for each in p) >= 4000 * 1e-3  # it is no empty promise either
 
 
+@pytest.mark.parametrize("crop", [False, True])
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "camera"])
+def test_a_grey_photograph_is_rounding_and_no_evidence(name, crop):
+    grey = np.asarray(Image.fromarray(getattr(data, name)()[:304, :304]).convert("L").convert("RGB"))
+    assert PublicMarks(crop=crop).judge("x", plain(grey)).log10_p == 0
+
+
 def test_votes_that_are_rounding_are_no_evidence():
     assert mark_evidence.log10_p(1e-9 * MARKS["sdxl"].signs, MARKS["sdxl"].signs) == 0
 
