@@ -31,9 +31,7 @@ class MarkFound(HygieneError):
 @click.option(
     "--max-p",
     type=click.FloatRange(0, 1, min_open=True),
-    default=1e-9,
-    show_default=True,
-    help="A mark counts as found at or under this p-value.",
+    help="A mark counts as found at or under this p-value.  [default: 1e-9; 1e-6 when looking for public marks]",
 )
 @click.option("--fail-on-found", is_flag=True, help="Exit with 1 if a mark is found, or a file says it is generated.")
 @common.workers_option
@@ -52,7 +50,7 @@ def detect(
     wanted: Wanted,
     payload: bool,
     registry: Path | None,
-    max_p: float,
+    max_p: float | None,
     fail_on_found: bool,
     workers: int,
     max_pixels: int,
@@ -80,7 +78,7 @@ def detect(
     from hygiene.registry import load_registry
 
     names: Registry | None = load_registry(registry) if registry else {} if payload else None
-    detectors = wanted.detectors(names)
+    detectors, limit = wanted.detectors(names), max_p or wanted.max_p
     counts: Counter[str] = Counter()
     searches: Counter[str] = Counter()
     sources: Counter[str] = Counter()
@@ -94,7 +92,7 @@ def detect(
             workers=1 if source.is_file() else workers,
             progress=progress,
         ):
-            line = _line(evidence, max_p)
+            line = _line(evidence, limit)
             counts["unreadable" if "unreadable" in line else "found" if line["found"] else "clean"] += 1
             counts["generated"] += line.get("declared") == "generated"
             sources.update(_sources(line))
@@ -108,7 +106,7 @@ def detect(
         common.print_table(("picture", "log10 p", "found"), rows)
     seen = counts["found"] + counts["clean"] + counts["unreadable"]
     common.note(
-        f"mark found at p ≤ {max_p:g}: {counts['found']} of {seen}, "
+        f"mark found at p ≤ {limit:g}: {counts['found']} of {seen}, "
         f"not found: {counts['clean']}, unreadable: {counts['unreadable']}"
     )
     for name, n in sources.most_common() if len(detectors) > 1 else ():

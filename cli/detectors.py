@@ -67,6 +67,12 @@ class Wanted:
             made.append(PublicMarks(public, crop=self.search == "exhaustive"))
         return [*made, _provenance()] if "provenance" in chosen else made
 
+    @property
+    def max_p(self) -> float:
+        """What counts as found where the user does not say: public messages of 32 bits never reach 1e-9."""
+        chosen = _chosen(self.names, self.key_file is not None)
+        return 1e-9 if set(chosen) <= {"own", "provenance"} else 1e-6
+
     def _own(self, registry: "Registry | None") -> "Sequence[Detector]":
         """The detectors of the key itself, or of its subkeys for the named generators."""
         from hygiene.codecs.spread import Spread

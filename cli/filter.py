@@ -29,7 +29,11 @@ DECLARED: "dict[str, frozenset[Statement]]" = {
 @click.argument("pool", metavar="POOL", type=common.FOLDER)
 @click.argument("out", metavar="OUT", type=common.FOLDER)
 @detectors_options
-@click.option("--max-p", type=SHARE, help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given]")
+@click.option(
+    "--max-p",
+    type=SHARE,
+    help="Exclude at or under this p-value.  [default: 1e-9 if no policy is given, 1e-6 with public marks]",
+)
 @click.option("--fpr", type=SHARE, help="Exclude at most this share of untagged pictures; takes --calibration.")
 @click.option(
     "--recall",
@@ -93,7 +97,7 @@ def filter(
 
     detectors = wanted.detectors()
     statements_only = all(detector.name == "provenance" for detector in detectors)
-    policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only)
+    policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only, wanted.max_p)
     with common.progress() as progress:
         report = filter_dataset(
             pool,
@@ -123,6 +127,7 @@ def choose_policies(
     calibration_file: Path | None,
     confidence: float,
     statements_only: bool = False,
+    default_max_p: float = 1e-9,
 ) -> "Policy | dict[str, Policy]":
     """One policy, or one per recall level under the name of its folder; conflicting requests are refused.
 
@@ -140,7 +145,7 @@ def choose_policies(
     if fdr is not None:
         return Fdr(fdr)
     if calibration_file is None:
-        return MaxP(1e-9 if max_p is None else max_p)
+        return MaxP(default_max_p if max_p is None else max_p)
     calibration = common.load_calibration(calibration_file)
     if fpr is not None:
         return TargetFpr(fpr, calibration, confidence)

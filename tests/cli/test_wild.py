@@ -61,6 +61,7 @@ def test_all_detectors_together_name_each_source(pool):
     assert {id for id, line in lines.items() if line.get("declared") == "generated"} == {"own.png", "said.png"}
     assert (lines["own.png"]["scheme"], lines["said.png"]["scheme"]) == ("IPTC", "Automatic1111")
     assert {"found", "declared", "mark"} & set(lines["real.jpg"]) == {"found"}
+    assert "found at p ≤ 1e-06: 3 of 5" in err
     for source in ("mark of flux: 1", "mark of sdxl: 1", "declared generated, IPTC: 1", "own mark spread:"):
         assert source in err
 
