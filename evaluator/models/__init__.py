@@ -5,6 +5,7 @@ from typing import Any
 
 from evaluator.models.base import GenerativeModel
 from evaluator.models.ddpm_mlp import DdpmMlp
+from evaluator.models.ddpm_unet import DdpmUnet
 from evaluator.models.flow import Flow
 from evaluator.models.gaussian import Gaussian
 from evaluator.models.kde import Kde
@@ -21,6 +22,7 @@ MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "kde": Kde,
     "pca_gaussian": PcaGaussian,
     "ddpm_mlp": DdpmMlp,
+    "ddpm_unet": DdpmUnet,
     "flow": Flow,
     "vae": Vae,
 }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.clusters import clustered
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -114,7 +115,7 @@ def fit_side_by_side(models: Sequence[DdpmMlp], samples: Sequence[Rows], rngs: S
     The models have equal parameters and the samples equal shapes. Results are those of one `fit` after the other, up
     to rounding.
     """
-    from torch import stack
+    from torch import from_numpy, stack
 
     from evaluator.models import stacked
 
@@ -125,26 +126,13 @@ def fit_side_by_side(models: Sequence[DdpmMlp], samples: Sequence[Rows], rngs: S
     with one_thread():
         scales = [stacked.Scale(each) for each in rows]
         scaled = stack([scale.inward(each) for scale, each in zip(scales, rows, strict=True)])
-        conditions = stack(
-            [_clustered(each.numpy(), first.clusters, rng) for each, rng in zip(scaled, rngs, strict=True)]
-        )
+        classes = [clustered(each.numpy(), first.clusters, rng) for each, rng in zip(scaled, rngs, strict=True)]
+        conditions = stack([_one_hot(from_numpy(each), first.clusters) for each in classes])
         network = _trained(first, scaled, conditions, stacked.generators(rngs))
     for index, model in enumerate(models):
         model._scale, model._network = scales[index], copy.deepcopy(network)
         model.shares = conditions[index].numpy().mean(axis=0, dtype=np.float64)
         stacked.member(model._network, index)
-
-
-def _clustered(rows: Rows, clusters: int, rng: np.random.Generator) -> torch.Tensor:
-    """Which k-means cluster each row [n, d] belongs to, one-hot [n, clusters]."""
-    import torch
-
-    if not clusters:
-        return torch.zeros(len(rows), 0)
-    from sklearn.cluster import KMeans
-
-    found = KMeans(clusters, n_init=1, random_state=int(rng.integers(2**31))).fit_predict(rows)
-    return _one_hot(torch.from_numpy(found.astype(np.int64)), clusters)
 
 
 def _one_hot(classes: torch.Tensor, clusters: int) -> torch.Tensor:

@@ -31,6 +31,7 @@ def clouds(n: int, seed: int = 0) -> Floats:
 # what is learned by steps is held to a tolerance of its own in test_models_learned.py
 QUICK: dict[str, dict[str, Any]] = {
     "ddpm_mlp": {"steps": 150, "width": 48, "depth": 2, "sampling_steps": 20},
+    "ddpm_unet": {"steps": 8, "width": 8, "batch": 8, "sampling_steps": 3},
     "flow": {"steps": 50, "layers": 4, "width": 16, "depth": 1},
     "vae": {"steps": 100, "latent": 4, "width": 32, "depth": 1},
 }
@@ -77,7 +78,7 @@ class TestEveryModel:
 
     def test_sampling_bias_narrows(self, fitted: GenerativeModel) -> None:
         rng = np.random.default_rng(7)
-        spreads = [fitted.sample(5_000, bias, rng).var(axis=0).sum() for bias in (1.0, 0.8, 0.5)]
+        spreads = [fitted.sample(2_000, bias, rng).var(axis=0).sum() for bias in (1.0, 0.8, 0.5)]
         assert spreads[0] > spreads[1] > spreads[2]
         assert fitted.sample(100, 1e-9, rng).var(axis=0).sum() < spreads[2]  # no weight underflows
 
@@ -112,6 +113,13 @@ class TestEveryModel:
             ("ddpm_mlp", {"sampling_steps": 0}),
             ("ddpm_mlp", {"rate": 0.0}),
             ("ddpm_mlp", {"clusters": 1}),
+            ("ddpm_unet", {"width": 12}),
+            ("ddpm_unet", {"channels": 0}),
+            ("ddpm_unet", {"prediction": "x0"}),
+            ("ddpm_unet", {"eta": 1.5}),
+            ("ddpm_unet", {"sampling_steps": 1001}),
+            ("ddpm_unet", {"clusters": 1}),
+            ("ddpm_unet", {"device": "tpu"}),
             ("flow", {"layers": 0}),
             ("flow", {"dimensions": 0}),
             ("flow", {"noise": 0.0}),

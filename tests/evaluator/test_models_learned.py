@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
 from evaluator.models.couplings import Couplings
 from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
+from evaluator.models.ddpm_unet import DdpmUnet
 from evaluator.models.flow import Flow
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae
@@ -126,6 +127,74 @@ class TestDdpmMlp:
         assert guided[guided > 0].mean() > plain[plain > 0].mean() + 0.1
         with pytest.raises(ConfigurationError, match=r"guidance takes λ from 0\.05"):
             model.sample(5, 0.01, rng)
+
+
+def stripes(n: int, rng: np.random.Generator) -> Floats:
+    """8×8 images, half with upright and half with level stripes, of random brightness around 1."""
+    upright = np.tile([0.0, 0.0, 1.0, 1.0], (8, 2))
+    brightness = rng.normal(1, 0.2, (n, 1))
+    return np.where(rng.random((n, 1)) < 0.5, upright.ravel(), upright.T.ravel()) * brightness
+
+
+@cache
+def striped() -> DdpmUnet:
+    rng = np.random.default_rng(15)
+    model = DdpmUnet(width=8, steps=150, batch=32, rate=5e-3, sampling_steps=10, clusters=2)
+    model.fit(stripes(400, rng), rng)
+    return model
+
+
+class TestDdpmUnet:
+    def test_images_of_both_classes_are_drawn_and_none_between(self) -> None:
+        drawn = striped().sample(200, 1.0, np.random.default_rng(16))
+        kinds = np.stack([np.tile([-1.0, -1.0, 1.0, 1.0], (8, 2)).ravel(), np.repeat([-1.0, -1, 1, 1] * 2, 8)])
+        scores = drawn @ kinds.T / 32  # the contrast along each kind's stripes: 1 and 0, or 0 and 1
+        assert scores.max(axis=1).mean() == pytest.approx(1, abs=0.15)
+        assert scores.min(axis=1).mean() == pytest.approx(0, abs=0.15)
+        assert (scores[:, 0] > scores[:, 1]).mean() == pytest.approx(0.5, abs=0.15)
+
+    def test_guidance_has_a_limit(self) -> None:
+        drawn = [striped().sample(20, bias, np.random.default_rng(17)) for bias in (1.0, 0.5)]
+        assert np.abs(drawn[0] - drawn[1]).max() > 0.01
+        with pytest.raises(ConfigurationError, match=r"guidance takes λ from 0\.05"):
+            striped().sample(5, 0.01, np.random.default_rng(17))
+
+    def test_colours_keep_their_place(self) -> None:
+        """Rows are side × side × channels: a red that is always brighter stays the first of every three numbers."""
+        rng = np.random.default_rng(18)
+        rows = 0.1 * rng.standard_normal((200, 4, 4, 3)) + [1.0, 0.0, -1.0]
+        model = DdpmUnet(channels=3, width=8, steps=100, batch=32, rate=5e-3, sampling_steps=5)
+        model.fit(rows.reshape(200, -1), rng)
+        colours = model.sample(50, 1.0, rng).reshape(50, 4, 4, 3).mean(axis=(0, 1, 2))
+        np.testing.assert_allclose(colours, [1, 0, -1], atol=0.25)
+
+    @pytest.mark.parametrize("prediction", ["v", "epsilon"])
+    @pytest.mark.parametrize("eta", [0.0, 1.0])
+    def test_every_way_of_sampling_is_scaled_by_the_bias(self, prediction: str, eta: float) -> None:
+        rng = np.random.default_rng(19)
+        model = DdpmUnet(width=8, steps=10, batch=8, prediction=prediction, sampling_steps=4, eta=eta)
+        model.fit(rng.standard_normal((100, 16)), rng)
+        spreads = [model.sample(100, bias, rng).var(axis=0).sum() for bias in (1.0, 0.5)]
+        assert spreads[0] > 1.3 * spreads[1]
+
+    def test_what_is_no_image_and_what_is_no_device(self) -> None:
+        rng = np.random.default_rng(20)
+        for parameters, numbers in (({}, 60), ({}, 49), ({"channels": 3}, 64)):
+            with pytest.raises(ConfigurationError, match=f"rows of {numbers} numbers are no square images"):
+                DdpmUnet(**parameters).fit(rng.standard_normal((9, numbers)), rng)
+        if not torch.cuda.is_available():
+            with pytest.raises(ConfigurationError, match="torch sees no CUDA device"):
+                DdpmUnet(device="cuda").fit(rng.standard_normal((9, 64)), rng)
+
+    @pytest.mark.parametrize(
+        ("side", "widths"), [(16, (8, 16)), (28, (8, 16, 16)), (32, (8, 16, 16)), (64, (8, 16, 16, 32))]
+    )
+    def test_larger_images_have_deeper_networks(self, side: int, widths: tuple[int, ...]) -> None:
+        rng = np.random.default_rng(21)
+        model = DdpmUnet(width=8, steps=1, batch=2, sampling_steps=1)
+        model.fit(rng.standard_normal((2, side**2)), rng)
+        assert tuple(model._network.config.block_out_channels) == widths
+        assert model.sample(2, 1.0, rng).shape == (2, side**2)
 
 
 def rosenbrock(n: int, rng: np.random.Generator) -> Floats:
