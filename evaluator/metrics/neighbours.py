@@ -19,6 +19,7 @@ PAIRS = 1 << 15  # decided at once in double precision
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
+Index = NDArray[np.intp]
 
 
 def nearest(queries: Rows, rows: Rows, k: int, same: bool = False) -> Rows:
@@ -48,10 +49,10 @@ def balls(real: Rows, synthetic: Rows, real_radii: Rows, synthetic_radii: Rows) 
     covered, reached = np.zeros(len(real), dtype=np.bool_), np.zeros(len(real), dtype=np.bool_)
     for block in pairs.blocks():
         near = pairs.screened(block)
-        inside = pairs.below(near, block, real_radii[block, None])
-        counts += np.add.reduce(inside, axis=0, dtype=np.int32)
-        covered[block] = inside.any(axis=1)
-        reached[block] = pairs.below(near, block, synthetic_radii[None]).any(axis=1)
+        rows, columns = pairs.below(near, block, real_radii[block, None])
+        counts += np.bincount(columns, minlength=len(synthetic))
+        covered[block.start + rows] = True
+        reached[block.start + pairs.below(near, block, synthetic_radii[None])[0]] = True
     return counts, covered, reached
 
 
@@ -83,26 +84,32 @@ class _Pairs:
         product: NDArray[np.float32] = self._left[block] @ self._right
         return product
 
-    def exact(self, block: slice, cells: NDArray[np.intp]) -> Rows:
-        """Squared distances of the block's entries `cells`, numbered row by row."""
+    def exact(self, block: slice, rows: Index, columns: Index) -> Rows:
+        """Squared distances of single pairs: rows of the block, counted from its start, and columns."""
         from scipy.spatial.distance import cdist
 
-        if 8 * len(cells) > (block.stop - block.start) * len(self.b):  # many rows are nearly one point
-            distances: Rows = cdist(self.a[block], self.b, "sqeuclidean").ravel()[cells]
+        a = self.a[block]
+        if 8 * len(rows) > len(a) * len(self.b):  # many rows are nearly one point
+            distances: Rows = cdist(a, self.b, "sqeuclidean")[rows, columns]
             return distances
-        i, j = np.divmod(cells, len(self.b))
-        starts = range(0, len(cells), PAIRS)
-        gaps = (self.a[block][i[s : s + PAIRS]] - self.b[j[s : s + PAIRS]] for s in starts)
+        parts = (slice(start, start + PAIRS) for start in range(0, len(rows), PAIRS))
+        gaps = (a[rows[part]] - self.b[columns[part]] for part in parts)
         return np.concatenate([np.empty(0), *(np.einsum("ij,ij->i", gap, gap) for gap in gaps)])
 
-    def below(self, near: NDArray[np.float32], block: slice, limits: Rows) -> Flags:
-        """Whether each distance [r, m] is below its limit, [r, 1] or [1, m]."""
+    def below(self, near: NDArray[np.float32], block: slice, limits: Rows) -> tuple[Index, Index]:
+        """Rows, from the block's start, and columns of the distances below their limits, [r, 1] or [1, m]."""
         scaled = (limits / self.unit).astype(np.float32)
-        inside: Flags = near < scaled - self.slack
-        unsure = np.flatnonzero(inside ^ (near < scaled + self.slack))
-        if len(unsure):
-            inside.ravel()[unsure] = self.exact(block, unsure) < np.broadcast_to(limits, near.shape).ravel()[unsure]
-        return inside
+        rows, columns = self.cells(near < scaled + self.slack)
+        unsure = np.flatnonzero(near[rows, columns] >= np.broadcast_to(scaled - self.slack, near.shape)[rows, columns])
+        inside = np.ones(len(rows), dtype=np.bool_)
+        i, j = rows[unsure], columns[unsure]
+        inside[unsure] = self.exact(block, i, j) < np.broadcast_to(limits, near.shape)[i, j]
+        return rows[inside], columns[inside]
+
+    def cells(self, flags: Flags) -> tuple[Index, Index]:
+        """Rows and columns of what is set in [r, m], row by row."""
+        rows, columns = np.divmod(np.flatnonzero(flags), len(self.b))
+        return rows, columns
 
 
 def _nearest_of_block(pairs: _Pairs, block: slice, k: int, same: bool) -> Rows:
@@ -112,9 +119,9 @@ def _nearest_of_block(pairs: _Pairs, block: slice, k: int, same: bool) -> Rows:
         near[own, block.start + own] = np.inf
     # the k nearest by truth are among those that single precision puts within two errors of its own k-th
     bound = np.partition(near, k - 1, axis=1)[:, k - 1 : k] + 2 * pairs.slack
-    cells = np.flatnonzero(near <= bound)
-    distances, owner = pairs.exact(block, cells), cells // len(pairs.b)
-    ranked = distances[np.lexsort((distances, owner))]
-    first = np.searchsorted(owner, np.arange(len(near)))
+    rows, columns = pairs.cells(near <= bound)
+    distances = pairs.exact(block, rows, columns)
+    ranked = distances[np.lexsort((distances, rows))]
+    first = np.searchsorted(rows, np.arange(len(near)))
     found: Rows = ranked[first[:, None] + np.arange(k)]
     return found
