@@ -357,7 +357,7 @@ def adopted_raw_mark(strength: float, tagged_share: float, untagged_share: float
     """Limit of m under blind tagging by some generators only: κq_t α/(1 − κ(q_t + q_u)).
 
     tagged_share q_t and untagged_share q_u of the training set after the filter. Derived here:
-    m = κ(q_t(m + α) + q_u m): what no generator tags still hands the mark on, and no filter of marks stops it all.
+    m = κ(q_t(m + α) + q_u m): samples that nobody tagged hand on what they have learnt, and pass a filter of marks.
     """
     return transfer * tagged_share * strength / (1 - transfer * (tagged_share + untagged_share))
 

@@ -11,7 +11,7 @@ from evaluator.collapse import bootstrap_interval
 from evaluator.config import LoopConfig
 from evaluator.models.chains import Chains
 
-DRAWN = 150  # points of a line: more cannot be told apart, and make a plot megabytes large
+DRAWN = 80  # points of a line: more cannot be told apart, and make a plot megabytes large
 
 Series = NDArray[np.float64]
 """One metric, [seeds, generations]."""

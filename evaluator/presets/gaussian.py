@@ -26,7 +26,7 @@ from evaluator.presets.base import (
 
 DIMENSION = 100
 METRIC = "frechet_distance"
-FIGURE_10 = "MAD, Fig. 10 left"
+FIGURE_10 = "simulated for the setting of MAD, Fig. 10 left"
 
 N_REAL, N_SYNTHETIC = 100, 900
 STARTS = (100, 1000)
@@ -70,7 +70,7 @@ def _first() -> list[Comparison]:
             partial(measure, n_ini),
             expected,
             0.03,
-            source="real samples only, d = 100",
+            source="simulated, real samples only",
         )
         for n_ini, expected in FIRST.items()
     ]
@@ -133,7 +133,7 @@ def _fresh_panels(measured: Measured) -> list[Panel]:
     ]
 
 
-# (n_r, λ) -> the admissible n_s of the literature of this project; None: only the closed form is known
+# (n_r, λ) -> the admissible n_s that simulations of this project's theory found; None: only its closed form
 ADMISSIBLE = {(250, 0.7): 778.0, (1000, 0.7): 843.0, (1000, 0.5): None, (1000, 0.8): None}
 FACTORS = (0.5, 0.7, 0.85, 1.0, 1.15, 1.4, 2.0)
 """Of the admissible n_s by the closed form: the sizes at which the loop is run."""
@@ -161,7 +161,7 @@ def gaussian_admissible(scale: str) -> Preset:
                 partial(_admissible, n_real, bias, last),
                 expected or theory.admissible_synthetic(n_real, bias, DIMENSION),
                 0.1,
-                source="n_e = n_r" if expected else "evaluator.theory.admissible_synthetic",
+                source="simulated, n_e = n_r" if expected else "evaluator.theory.admissible_synthetic",
             )
             for (n_real, bias), expected in settings.items()
         ],

@@ -174,7 +174,7 @@ def _readings() -> list[Comparison]:
     probes = {
         "raw_auc": "AUC of a single raw sample",
         "raw_z": "z of 100 raw samples",
-        "wrong_key_z": "mean |z| of 100 raw samples under wrong keys",
+        "wrong_key_z": "mean absolute z of 100 raw samples under wrong keys",
     }
     return [
         Comparison(f"{what}, {_told(arm)}", partial(measure, arm, probe))

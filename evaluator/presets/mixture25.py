@@ -4,6 +4,7 @@ Alemohammad et al. 2023 (arXiv:2307.01850): 2000 generations. The generator here
 EM from scratch in every generation.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -16,10 +17,7 @@ MEASURED = 500
 LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data")
 SIGNS = "signs of MAD, §3 to §5"
 
-Change = dict[str, int]
-"""Metric -> the sign of its change from the first generations to the last ones."""
-
-DISTANCE, PRECISION, RECALL = "frechet_distance", "manifold_precision", "manifold_recall"
+DISTANCE, PRECISION, RECALL, COVERAGE = "frechet_distance", "manifold_precision", "manifold_recall", "coverage"
 
 
 def gmm25(scale: str) -> Preset:
@@ -63,6 +61,10 @@ def _config(loop: str, bias: float, generations: int) -> LoopConfig:
     )
 
 
+def _told(metric: str) -> str:
+    return metric.replace("_", " ").replace("frechet", "Fréchet")
+
+
 def change(series: Series) -> Series:
     """Mean of the last tenth of the generations less the first one, per seed [seeds]."""
     tenth = max(1, series.shape[1] // 10)
@@ -70,40 +72,59 @@ def change(series: Series) -> Series:
     return difference
 
 
-def _changes() -> list[Comparison]:
-    def measure(loop: str, bias: float, metric: str, measured: Measured) -> Estimate:
-        return Estimate.of(change(measured[_label(loop, bias)][metric]))
+def fall_on_the_way(series: Series) -> Series:
+    """Mean of all later generations less the first one, per seed [seeds]."""
+    difference: Series = series[:, 1:].mean(axis=1) - series[:, 0]
+    return difference
 
-    signs: dict[tuple[str, float], dict[str, int | None]] = {
-        ("fully_synthetic", 1.0): {DISTANCE: 1, PRECISION: -1, RECALL: -1},
-        ("fully_synthetic", 0.8): {DISTANCE: 1, PRECISION: None, RECALL: -1},
-        ("synthetic_augmentation", 1.0): {DISTANCE: None, PRECISION: None, RECALL: None},
-        ("synthetic_augmentation", 0.8): {DISTANCE: None, RECALL: -1},
-        ("fresh_data", 1.0): {DISTANCE: None, PRECISION: None, RECALL: None},
-        ("fresh_data", 0.8): {DISTANCE: None, RECALL: -1},
-    }
-    return [
+
+# (loop, λ) -> metric -> sign of its change from the first generation to the last ones; None: reported only
+SIGNS_OF: dict[tuple[str, float], dict[str, int | None]] = {
+    ("fully_synthetic", 1.0): {DISTANCE: 1, PRECISION: None, RECALL: -1, COVERAGE: -1},
+    ("fully_synthetic", 0.8): {DISTANCE: 1, PRECISION: 1, RECALL: -1, COVERAGE: -1},
+    ("synthetic_augmentation", 1.0): {DISTANCE: None, PRECISION: None, RECALL: -1, COVERAGE: None},
+    ("synthetic_augmentation", 0.8): {DISTANCE: None, PRECISION: None, RECALL: -1, COVERAGE: None},
+    ("fresh_data", 1.0): {DISTANCE: None, PRECISION: None, RECALL: None, COVERAGE: None},
+    ("fresh_data", 0.8): {DISTANCE: None, PRECISION: None, RECALL: None, COVERAGE: None},
+}
+
+
+def _changes() -> list[Comparison]:
+    def measure(read: Callable[[Series], Series], loop: str, bias: float, metric: str, measured: Measured) -> Estimate:
+        return Estimate.of(read(measured[_label(loop, bias)][metric]))
+
+    on_the_way = Comparison(
+        "mean manifold precision after generation 1 less that of generation 1, fully synthetic, λ = 1",
+        partial(measure, fall_on_the_way, "fully_synthetic", 1.0, PRECISION),
+        sign=-1,
+        source=SIGNS,
+    )
+    return [on_the_way] + [
         Comparison(
-            f"change of {metric.replace('_', ' ')}, {_label(loop, bias).replace('_', ' ')}",
-            partial(measure, loop, bias, metric),
+            f"change of {_told(metric)}, {_label(loop, bias).replace('_', ' ')}",
+            partial(measure, change, loop, bias, metric),
             sign=sign,
             source=SIGNS if sign else "",
         )
-        for (loop, bias), expected in signs.items()
+        for (loop, bias), expected in SIGNS_OF.items()
         for metric, sign in expected.items()
     ]
 
 
 def _slower() -> list[Comparison]:
-    """What real data holds back: recall of the loops with real data over that of the closed loop, in the end."""
+    """What real data keeps: coverage of the loops with real data over that of the closed loop, in the end.
+
+    Modes lost are counted by coverage: a few stray samples between the modes have balls so large that manifold recall
+    rises while modes die.
+    """
 
     def measure(loop: str, bias: float, measured: Measured) -> Estimate:
-        ends = [measured[_label(each, bias)][RECALL] for each in (loop, "fully_synthetic")]
+        ends = [measured[_label(each, bias)][COVERAGE] for each in (loop, "fully_synthetic")]
         return Estimate.of(np.subtract(*(change(each) for each in ends)))
 
     return [
         Comparison(
-            f"manifold recall kept beyond the fully synthetic loop, {_label(loop, bias).replace('_', ' ')}",
+            f"coverage kept beyond the fully synthetic loop, {_label(loop, bias).replace('_', ' ')}",
             partial(measure, loop, bias),
             sign=1,
             source=SIGNS,
@@ -118,10 +139,10 @@ def _panels(measured: Measured) -> list[Panel]:
         Panel(
             f"λ = {bias:g}",
             "generation",
-            metric.replace("_", " ").replace("frechet", "Fréchet"),
+            _told(metric),
             [median_curve(loop.replace("_", " "), measured[_label(loop, bias)][metric]) for loop in LOOPS],
             log_y=metric == DISTANCE,
         )
-        for metric in (DISTANCE, PRECISION, RECALL)
+        for metric in (DISTANCE, PRECISION, RECALL, COVERAGE)
         for bias in (1.0, 0.8)
     ]

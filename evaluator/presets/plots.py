@@ -1,25 +1,25 @@
 """An experiment's panels as one SVG file."""
 
+import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import LogFormatter, StrMethodFormatter
 
 from evaluator.charts import STYLE, new_figure
 from evaluator.presets.base import Curve, Panel
-from hygiene.files import renamed
+from hygiene.files import write_text
 
-COLUMNS = 3
-PLAIN = StrMethodFormatter("{x:g}")
+SURPLUS_DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
 
 
 def write_plot(path: Path, panels: Sequence[Panel]) -> None:
-    """Draw `panels` side by side, three in a row at most."""
-    columns = min(COLUMNS, len(panels)) if len(panels) != 4 else 2
+    """Draw `panels` in rows of two, or of three where their number is odd."""
+    columns = min(2 if len(panels) % 2 == 0 else 3, len(panels))
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(columns, -(-len(panels) // columns), height=3.6)
         for panel, each in zip(panels, axes.flat, strict=False):
@@ -28,7 +28,7 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
             spare.remove()
         file = BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-    renamed(path, lambda partial: partial.write_bytes(file.getvalue()))
+    write_text(path, SURPLUS_DIGITS.sub(r"\1", file.getvalue().decode()))
 
 
 def _draw(axes: Any, panel: Panel) -> None:
@@ -38,8 +38,8 @@ def _draw(axes: Any, panel: Panel) -> None:
     for axis, name, is_log in ((axes.xaxis, "x", panel.log_x), (axes.yaxis, "y", panel.log_y)):
         if is_log:
             axes.set(**{f"{name}scale": "log"})
-            axis.set_major_formatter(PLAIN)
-            axis.set_minor_formatter(PLAIN)
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
     if any(curve.label for curve in panel.curves):
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 

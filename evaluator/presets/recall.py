@@ -63,7 +63,7 @@ def _limits(settings: tuple[Setting, ...], recalls: tuple[float, ...], last: int
             partial(measure, _label(setting, recall)),
             expected,
             0.05,
-            source="d = 100, f = 0, simulated",
+            source="simulated, d = 100, f = 0",
         )
         for setting in settings
         for recall, expected in EXPECTED.get(setting, {}).items()
@@ -83,7 +83,7 @@ def _best(settings: tuple[Setting, ...], recalls: tuple[float, ...], last: int) 
             BEST[setting],
             0.05,
             absolute=True,
-            source="d = 100, f = 0, simulated",
+            source="simulated, d = 100, f = 0",
         )
         for setting in settings
     ]

@@ -3,6 +3,7 @@
 import csv
 import json
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,6 +141,13 @@ def test_every_experiment_can_be_made_and_knows_its_name(name, scale):
     assert preset.name == name
     assert len({row.what for row in preset.comparisons}) == len(preset.comparisons)
     assert all(row.source for row in preset.comparisons if row.expected is not None)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_documentation_holds_every_figure_of_every_experiment_at_the_papers_size(name):
+    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text("utf-8")
+    assert f"hygiene experiment {name} --scale paper --out" in page
+    assert [row.what for row in make_preset(name, "paper").comparisons if f"| {row.what} |" not in page] == []
 
 
 def test_the_papers_sizes():
