@@ -101,39 +101,41 @@ def told(reading: Reading, payload: Payload, found: bool) -> str:
 def report(rows: list[Row]) -> Iterator[str]:
     for side, strength in dict.fromkeys((row.task.side, row.task.strength) for row in rows):
         part = [row for row in rows if (row.task.side, row.task.strength) == (side, strength)]
-        by_bits = {bits: [row for row in part if row.task.bits == bits] for bits in {row.task.bits for row in part}}
+        by_bits = {bits: [row for row in part if row.task.bits == bits] for bits in sorted({r.task.bits for r in part})}
+        lengths = " / ".join(str(bits) for bits in by_bits if bits)
+        count = len(next(iter(by_bits.values())))
         yield f"\n### {side} pixels, {'adaptive' if strength is None else f'{strength:g} dB'}\n"
         psnr = ", ".join(
-            f"{bits} bits {np.mean([row.psnr for row in own]):.1f} ({min(row.psnr for row in own):.1f})"
-            for bits, own in sorted(by_bits.items())
+            f"{f'{bits} bits' if bits else 'none'} {np.mean([row.psnr for row in own]):.1f} "
+            f"({min(row.psnr for row in own):.1f})"
+            for bits, own in by_bits.items()
         )
-        yield f"{len(next(iter(by_bits.values())))} pictures. PSNR in dB, mean (least): {psnr}.\n"
-        yield "| processing | bits | mark found at 1e-9 | payload exact | told | told among 1,000 | told wrong |"
-        yield "|---|---|---|---|---|---|---|"
+        yield f"{count} pictures; a share of 1.000 is at least {statistics.proportion_lower(count, count, 0.975):.3f}."
+        yield f"PSNR in dB, mean (least), by payload: {psnr}.\n"
+        yield f"| processing | mark found: none / {lengths} | exact: {lengths} | told | told among 1,000 | told wrong |"
+        yield "|---|---|---|---|---|---|"
         for name in CHOSEN:
-            for bits, own in sorted(by_bits.items()):
-                yield line(name, bits, [each for row in own for each in row.outcomes if each.processing == name])
+            of = {
+                bits: [each for row in own for each in row.outcomes if each.processing == name]
+                for bits, own in by_bits.items()
+            }
+            yield line(name, of)
 
 
-def line(name: str, bits: int, outcomes: list[Outcome]) -> str:
-    found = share(sum(each.log10_p <= REQUIRED_LOG10_P for each in outcomes), len(outcomes))
-    if not bits:
-        return f"| {name} | – | {found} | | | | |"
+def line(name: str, of: dict[int, list[Outcome]]) -> str:
+    carrying = [outcomes for bits, outcomes in of.items() if bits]
     cells = [
-        share(sum(each.exact for each in outcomes), len(outcomes)),
-        share(sum(each.blind == "right" for each in outcomes), len(outcomes)),
-        share(sum(each.among == "right" for each in outcomes), len(outcomes)),
-        str(sum("wrong" in (each.blind, each.among) for each in outcomes)),
+        " / ".join(share([each.log10_p <= REQUIRED_LOG10_P for each in outcomes]) for outcomes in of.values()),
+        " / ".join(share([each.exact for each in outcomes]) for outcomes in carrying),
+        " / ".join(share([each.blind == "right" for each in outcomes]) for outcomes in carrying),
+        " / ".join(share([each.among == "right" for each in outcomes]) for outcomes in carrying),
+        str(sum("wrong" in (each.blind, each.among) for outcomes in carrying for each in outcomes)),
     ]
-    return f"| {name} | {bits} | {found} | {' | '.join(cells)} |"
+    return f"| {name} | {' | '.join(cells)} |"
 
 
-def share(hits: int, of: int) -> str:
-    low, high = (
-        statistics.proportion_lower(hits, of, 0.975),
-        1 - statistics.proportion_lower(of - hits, of, 0.975),
-    )
-    return f"{hits / of:.3f} [{low:.3f}, {high:.3f}]"
+def share(hits: list[bool]) -> str:
+    return f"{np.mean(hits):.3f}".replace("0.", ".")
 
 
 def main() -> None:
