@@ -152,7 +152,19 @@ def _self_check() -> Iterator[Check]:
             raise HygieneError(f"log10 p is {right:.1f} with the key and {wrong:.1f} with another")
         return f"tagged, written as JPEG, found: log10 p {right:.1f}, with another key {wrong:.1f}"
 
+    def declare_and_read() -> str:
+        from hygiene import images
+        from hygiene.provenance import declare, read_provenance
+
+        picture = _picture()
+        file = declare(images.encode(images.Raster(picture, None, "jpeg"), picture))
+        verdict = read_provenance(file).verdict
+        if verdict != "generated":
+            raise HygieneError(f"a file that says it is generated was read as {verdict}")
+        return "a file says that it is generated, and is read so"
+
     yield _tried("self-check", "tag and detect", tag_and_detect)
+    yield _tried("self-check", "declare and read", declare_and_read)
 
 
 def _tried(area: Literal["codec", "self-check"], name: str, trial: Callable[[], str]) -> Check:

@@ -252,6 +252,7 @@ def test_doctor_tags_a_picture_and_finds_it():
     checks = {(check["area"], check["name"]): check for check in report["checks"]}
     assert (code, report["ok"]) == (0, True)
     assert checks["self-check", "tag and detect"]["status"] == "ok"
+    assert checks["self-check", "declare and read"]["status"] == "ok"
     assert {name for area, name in checks if area == "codec"} == {"png", "jpeg", "webp"}
     assert ("device", "cuda (torch)") in checks
     assert call("doctor")[0] == 0
