@@ -12,6 +12,7 @@ from evaluator.models.kde import Kde
 from evaluator.models.mixture import Mixture
 from evaluator.models.pca_gaussian import PcaGaussian
 from evaluator.models.vae import Vae
+from evaluator.models.wgan_gp import WganGp
 from evaluator.tables import build
 
 __all__ = ["MODELS", "GenerativeModel", "make_model"]
@@ -25,6 +26,7 @@ MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "ddpm_unet": DdpmUnet,
     "flow": Flow,
     "vae": Vae,
+    "wgan_gp": WganGp,
 }
 
 

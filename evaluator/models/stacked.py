@@ -80,14 +80,20 @@ def gathered(rows: Tensor, indices: Tensor) -> Tensor:
     return rows[torch.arange(len(rows))[:, None], indices]
 
 
-def train(parts: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float) -> None:
+def train(
+    parts: nn.Module,
+    loss: Callable[[], Tensor],
+    steps: int,
+    rate: float,
+    moments: tuple[float, float] = (0.9, 0.999),
+) -> None:
     """Adam on `loss` [members], a new batch at every call; leaves the running mean of the weights in `parts`.
 
     The rate rises for 100 steps and falls to 0 along a cosine.
     """
     weights = list(parts.parameters())
     averages = [weight.detach().clone() for weight in weights]
-    optimiser = torch.optim.Adam(weights, lr=rate, fused=True)
+    optimiser = torch.optim.Adam(weights, lr=rate, betas=moments, fused=True)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = rate * min((step + 1) / WARM_UP, 0.5 + 0.5 * np.cos(np.pi * step / steps))
         optimiser.zero_grad()
@@ -100,7 +106,7 @@ def train(parts: nn.Module, loss: Callable[[], Tensor], steps: int, rate: float)
 
 
 def _average(averages: list[Tensor], weights: list[nn.Parameter], times: int) -> None:
-    share = max(1 - DECAY, 1 / (times + 1))  # a plain mean at first: the start is soon forgotten
+    share = max(1 - DECAY, 5 / (times + 5))  # a fifth of the steps so far at first: the start is soon forgotten
     for average, weight in zip(averages, weights, strict=True):
         average.lerp_(weight.detach(), share)
 

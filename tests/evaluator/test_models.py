@@ -34,6 +34,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "ddpm_unet": {"steps": 8, "width": 8, "batch": 8, "sampling_steps": 3},
     "flow": {"steps": 50, "layers": 4, "width": 16, "depth": 1},
     "vae": {"steps": 100, "latent": 4, "width": 32, "depth": 1},
+    "wgan_gp": {"steps": 60, "latent": 4, "width": 16, "depth": 1, "critic_steps": 2, "batch": 32},
 }
 
 
@@ -127,6 +128,8 @@ class TestEveryModel:
             ("vae", {"latent": 0}),
             ("vae", {"batch": 0}),
             ("vae", {"rate": 0.0}),
+            ("wgan_gp", {"critic_steps": 0}),
+            ("wgan_gp", {"rate": 0.0}),
         ],
     )
     def test_impossible_parameters_are_refused(self, name: str, parameters: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from evaluator.models.ddpm_unet import DdpmUnet
 from evaluator.models.flow import Flow
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae
+from evaluator.models.wgan_gp import _critic_loss
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -27,6 +28,7 @@ GAUSSIAN: dict[str, tuple[dict[str, Any], float, float]] = {
     "ddpm_mlp": ({"steps": 1500, "width": 64, "depth": 2, "batch": 128}, 0.05, 0.1),
     "flow": ({"steps": 200, "layers": 4, "width": 16, "depth": 1, "noise": 0.01}, 0.05, 0.1),
     "vae": ({"latent": 2, "steps": 1500, "width": 32, "depth": 1, "rate": 0.01, "batch": 128}, 0.05, 0.1),
+    "wgan_gp": ({"latent": 4, "steps": 600, "width": 32, "depth": 1, "rate": 0.005}, 0.15, 0.25),
 }
 
 
@@ -48,7 +50,7 @@ def learned(name: str) -> GenerativeModel:
 @pytest.mark.parametrize("name", GAUSSIAN)
 @pytest.mark.parametrize("bias", [1.0, 0.5])
 def test_a_gaussian_is_learned(name: str, bias: float) -> None:
-    """And λ scales its covariance: what turns noise into Gaussian data is linear."""
+    """And λ scales its covariance: what turns noise into Gaussian data is linear, or nearly."""
     _, of_mean, of_covariance = GAUSSIAN[name]
     drawn = learned(name).sample(20_000, bias, np.random.default_rng(2))
     assert (np.abs(drawn.mean(axis=0) - MEAN) / np.sqrt(np.diag(COVARIANCE))).max() < of_mean
@@ -269,6 +271,20 @@ class TestVae:
         model = Vae(latent=1, steps=1000, width=32, depth=1, rate=1e-2, batch=128)
         model.fit(rows, rng)
         np.testing.assert_allclose(model.sample(20_000, 1.0, rng).var(axis=0), rows.var(axis=0), rtol=0.15)
+
+
+class TestWganGp:
+    @pytest.mark.parametrize("length", [0.5, 1.0, 3.0])
+    def test_the_critics_loss_of_a_linear_critic(self, length: float) -> None:
+        """D(x) = a·x: the means' distance along a, and 10·(|a| − 1)² wherever the gradient is taken."""
+        source = torch.Generator().manual_seed(22)
+        direction = torch.randn(4, generator=source).double()
+        direction = (length * direction / direction.norm())[:, None]
+        real, fake = (torch.randn(1, 50, 4, generator=source).double() for _ in range(2))
+        shares = torch.rand(1, 50, 1, generator=source).double()
+        found = _critic_loss(lambda x: x @ direction, real, fake, shares)
+        gap = ((fake - real).mean(dim=1) @ direction).item()
+        assert found.item() == pytest.approx(gap + 10 * (length - 1) ** 2, rel=1e-9)
 
 
 class TestPrincipal:
