@@ -85,8 +85,8 @@ class DdpmMlp:
     def _denoised(self, condition: torch.Tensor, bias: float, source: list[torch.Generator]) -> torch.Tensor:
         """Along the angle φ = πt/2 the probability flow is dx/dφ = v: Adams-Bashforth of order 2 from noise to data.
 
-        The first-order step, which is DDIM's, takes 5 % of every variance at 50 steps, and ancestral steps 9 %: a
-        sampling bias that nobody asked for, once per generation. This one takes .01 %.
+        The first-order step, which is DDIM's, takes 5 % of a unit variance at 50 steps, and ancestral steps 9 %: a
+        sampling bias that nobody asked for, once per generation. This one takes none.
         """
         from evaluator.models.stacked import normals
 
