@@ -29,7 +29,8 @@ def symmetric_root(covariance: Rows) -> Rows:
 
 
 def participation_ratio(rows: Rows) -> float:
-    """Effective number of dimensions of rows [n, d], in 1..d."""
+    """Effective number of dimensions of rows [n, d], in 1..d; 1 where all rows are equal."""
     centred = rows - rows.mean(axis=0)
     scatter = centred.T @ centred
-    return float(np.trace(scatter) ** 2 / np.square(scatter).sum())
+    total = np.trace(scatter)
+    return float(1 / np.square(scatter / total).sum()) if total > 0 else 1.0

@@ -202,6 +202,20 @@ class TestWhatBiasMeans:
         assert weights[:100].sum() == pytest.approx(ratio / (1 + ratio), rel=1e-6)
         np.testing.assert_allclose(density_weights(rows, 0.0), 1 / 200)
 
+    @pytest.mark.parametrize("value", [0.0, 2.0, 1e-90])
+    def test_kde_of_equal_rows_gives_them_back(self, value: float) -> None:
+        rng = np.random.default_rng(14)
+        model = make_model("kde")
+        model.fit(np.full((20, 3), value), rng)
+        np.testing.assert_array_equal(model.sample(10, 0.7, rng), np.full((10, 3), value))
+
+
+def test_participation_ratio_counts_directions_at_any_size() -> None:
+    cross = np.concatenate([np.eye(3), -np.eye(3)])
+    for size in (1e-100, 1.0, 1e100):
+        assert participation_ratio(size * cross) == pytest.approx(3)
+        assert participation_ratio(size * cross[:, :1]) == pytest.approx(1)
+
 
 @pytest.fixture(scope="module")
 def net() -> LeNet:
