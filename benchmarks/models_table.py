@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from evaluator.features.lenet import LeNet
 from evaluator.metrics import Reference, measure
 from evaluator.models import MODELS, make_model
+from evaluator.sources import make_source
 from evaluator.sources.digits import load_digits_halves
 from evaluator.threads import one_thread
 
@@ -60,10 +61,7 @@ def generation(name: str, parameters: dict[str, int], rows: Rows, biases: list[f
 
 
 def rosenbrock(n: int, seed: int) -> Rows:
-    """Density ∝ exp(−(x − 1)² − 5(y − x²)²)."""
-    rng = np.random.default_rng([52, seed])
-    x = rng.normal(1, np.sqrt(0.5), n)
-    return np.stack([x, x**2 + rng.normal(0, np.sqrt(0.1), n)], axis=1)
+    return make_source("rosenbrock").draw(n, np.random.default_rng([52, seed]))
 
 
 def worlds(banana: bool) -> tuple[Rows, Reference, Rows, Callable[[Rows], Rows]]:

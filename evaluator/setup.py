@@ -17,7 +17,7 @@ from evaluator.tables import check_parameters
 from evaluator.training_sets import initial_set
 from hygiene.errors import ConfigurationError
 
-UNLABELLED = ("gaussian", "mixture25")
+UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from evaluator.sources import arrays, digits, idx, images
 from evaluator.sources.arrays import ArraySource
 from evaluator.sources.base import Labelled, RealSource
 from evaluator.sources.digits import load_digits_halves
-from evaluator.sources.parametric import GaussianSource, MixtureSource, OracleSource
+from evaluator.sources.parametric import GaussianSource, MixtureSource, OracleSource, RosenbrockSource
 from evaluator.tables import build
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "MixtureSource",
     "OracleSource",
     "RealSource",
+    "RosenbrockSource",
     "load_digits_halves",
     "make_source",
 ]
@@ -25,6 +26,7 @@ __all__ = [
 SOURCES: dict[str, Callable[..., RealSource]] = {
     "gaussian": GaussianSource,
     "mixture25": MixtureSource,
+    "rosenbrock": RosenbrockSource,
     "digits": digits.digits,
     "digits_oracle": digits.digits_oracle,
     "npz": arrays.npz,

@@ -53,6 +53,22 @@ class MixtureSource:
         return modes + self.deviation * rng.standard_normal((n, 2))
 
 
+@dataclass(frozen=True)
+class RosenbrockSource:
+    """A banana in the plane: density ∝ exp(−(x − 1)² − 5(y − x²)²), after Rosenbrock's function.
+
+    x is N(1, 1/2), and y is N(x², 1/10) given x, so draws are exact.
+    """
+
+    dimension: int = field(default=2, init=False)
+    shape: tuple[int, ...] = field(default=(2,), init=False)
+
+    def draw(self, n: int, rng: np.random.Generator) -> Rows:
+        """`n` draws [n, 2]."""
+        x = rng.normal(1, np.sqrt(0.5), n)
+        return np.stack([x, x**2 + rng.normal(0, np.sqrt(0.1), n)], axis=1)
+
+
 class OracleSource:
     """A Gaussian mixture fitted once to real rows, then taken as the truth: unlimited fresh draws of
     image-like data.

@@ -16,6 +16,7 @@ from evaluator.models.flow import Flow
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import _critic_loss
+from evaluator.sources import make_source
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -199,12 +200,6 @@ class TestDdpmUnet:
         assert model.sample(2, 1.0, rng).shape == (2, side**2)
 
 
-def rosenbrock(n: int, rng: np.random.Generator) -> Floats:
-    """Density ∝ exp(−(x − 1)² − 5(y − x²)²)."""
-    x = rng.normal(1, np.sqrt(0.5), n)
-    return np.stack([x, x**2 + rng.normal(0, np.sqrt(0.1), n)], axis=1)
-
-
 def some_couplings(d: int) -> Couplings:
     """Far from the identity."""
     source = torch.Generator().manual_seed(8)
@@ -240,7 +235,7 @@ class TestFlow:
         """Mean and variance along the banana and across it; the Gaussian fitted has variance 1.07 across."""
         rng = np.random.default_rng(10)
         model = Flow(layers=6, width=32, depth=1, steps=700, rate=3e-3)
-        model.fit(rosenbrock(5_000, rng), rng)
+        model.fit(make_source("rosenbrock").draw(5_000, rng), rng)
         drawn = model.sample(20_000, 1.0, rng)
         across = drawn[:, 1] - drawn[:, 0] ** 2
         assert drawn[:, 0].mean() == pytest.approx(1, abs=0.07)

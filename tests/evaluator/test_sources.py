@@ -15,6 +15,7 @@ from hygiene.errors import ConfigurationError
     [
         ("gaussian", {"dimension": 3}, (3,)),
         ("mixture25", {}, (2,)),
+        ("rosenbrock", {}, (2,)),
         ("digits", {}, (8, 8)),
         ("digits_oracle", {}, (8, 8)),
     ],
@@ -43,6 +44,23 @@ def test_mixture_has_25_modes() -> None:
     nearest = np.round(rows / 2.0)
     assert len(np.unique(nearest, axis=0)) == 25
     assert (rows - 2.0 * nearest).std() == pytest.approx(0.05, rel=0.05)
+
+
+def test_rosenbrock_follows_its_density() -> None:
+    """Probabilities of boxes by integrating exp(−(x − 1)² − 5(y − x²)²) on a grid."""
+    n = 100_000
+    x, y = np.meshgrid(np.linspace(-4, 6, 1001), np.linspace(-2, 20, 2201), indexing="ij")
+    density = np.exp(-((x - 1) ** 2) - 5 * (y - x**2) ** 2)
+    rows = make_source("rosenbrock").draw(n, np.random.default_rng(8))
+    for left, right, bottom, top in (
+        (-1.005, 0.495, -0.505, 0.495),
+        (0.995, 1.995, 1.005, 2.995),
+        (1.495, 3.005, 1.995, 5.005),
+    ):
+        inside = (left < x) & (x < right) & (bottom < y) & (y < top)
+        share = density[inside].sum() / density.sum()
+        found = np.mean((left < rows[:, 0]) & (rows[:, 0] < right) & (bottom < rows[:, 1]) & (rows[:, 1] < top))
+        assert found == pytest.approx(share, abs=4 * sqrt(share / n) + 0.005 * share)
 
 
 def test_digits_halves_share_nothing() -> None:
@@ -143,7 +161,7 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_names_and_parameters() -> None:
-    with pytest.raises(ConfigurationError, match=r"'mnist'.*gaussian, mixture25, digits, digits_oracle, npz"):
+    with pytest.raises(ConfigurationError, match=r"'mnist'.*gaussian, mixture25, rosenbrock, digits, digits_oracle"):
         make_source("mnist")
     with pytest.raises(ConfigurationError, match="no parameter sigma"):
         make_source("gaussian", sigma=2)
