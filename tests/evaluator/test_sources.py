@@ -56,6 +56,7 @@ def test_rosenbrock_follows_its_density() -> None:
         (-1.005, 0.495, -0.505, 0.495),
         (0.995, 1.995, 1.005, 2.995),
         (1.495, 3.005, 1.995, 5.005),
+        (-0.305, 0.305, 0.395, 1.495),  # the tail across the banana
     ):
         inside = (left < x) & (x < right) & (bottom < y) & (y < top)
         share = density[inside].sum() / density.sum()
