@@ -7,6 +7,7 @@ from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.recall import recall_u_curve
+from evaluator.presets.rosenbrock import rosenbrock_flow
 from hygiene.errors import ConfigurationError
 
 __all__ = ["PRESETS", "SCALES", "Preset", "make_preset"]
@@ -17,6 +18,7 @@ PRESETS: dict[str, Callable[[str], Preset]] = {
     "mad-gaussian-fresh": gaussian_fresh,
     "mad-gaussian-admissible": gaussian_admissible,
     "mad-gmm25": gmm25,
+    "mad-rosenbrock-flow": rosenbrock_flow,
     "recall-u-curve": recall_u_curve,
     "mark-amplification": mark_amplification,
 }

@@ -1,7 +1,9 @@
 """Experiments by name: what a comparison's verdict is worth, what the runner writes, and that the small ones hold."""
 
 import csv
+import itertools
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -155,6 +157,29 @@ def test_the_papers_sizes():
     assert (fresh.chains.n_real, fresh.chains.n_synthetic, fresh.chains.dimension) == (100, 900, 100)
     modes = make_preset("mad-gmm25", "paper").arms["fully_synthetic, λ = 1"]
     assert (modes.config.generations, modes.config.model.parameters["components"]) == (2000, 25)
+    flow = make_preset("mad-rosenbrock-flow", "paper").arms["fully_synthetic, λ = 0.75"].config
+    assert (flow.n_ini, flow.n_s, flow.generations, flow.sampling_bias) == (10_000, 10_000, 16, 0.75)
+
+
+def test_the_flows_table_reads_its_own_arms():
+    """Series with one number per arm and metric, from 0 at generation 1: each row must find its own number."""
+    preset = make_preset("mad-rosenbrock-flow", "paper")
+    metrics = {"frechet_distance": "Fréchet distance", "manifold_precision": "manifold precision"}
+    metrics |= {"manifold_recall": "manifold recall", "log_det": "log-determinant"}
+    ends = {(arm, metric): 1.0 + k for k, (arm, metric) in enumerate(itertools.product(preset.arms, metrics))}
+    measured = {
+        arm: {metric: np.linspace([0.0] * 3, [ends[arm, metric]] * 3, 16).T for metric in metrics}
+        for arm in preset.arms
+    }
+    found = {row.what: row.measure(measured).value for row in preset.comparisons}
+    for (arm, metric), end in ends.items():
+        assert found.pop(f"change of {metrics[metric]}, {arm.replace('_', ' ')}") == pytest.approx(end)
+    assert len(found) == 8
+    for what, value in found.items():
+        told, loop, bias = re.fullmatch(r"(.*) in the end, (.*) less fully synthetic, (.*)", what).groups()
+        metric = next(name for name in metrics if metrics[name] == told)
+        own, closed = (ends[f"{each.replace(' ', '_')}, {bias}", metric] for each in (loop, "fully synthetic"))
+        assert value == pytest.approx(own - closed)
 
 
 @pytest.mark.parametrize("name", QUICK)
