@@ -5,6 +5,7 @@ from collections.abc import Callable
 from evaluator.presets.base import Preset
 from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
+from evaluator.presets.marks_learned import mark_learned
 from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.recall import recall_u_curve
 from evaluator.presets.rosenbrock import rosenbrock_flow
@@ -21,6 +22,7 @@ PRESETS: dict[str, Callable[[str], Preset]] = {
     "mad-rosenbrock-flow": rosenbrock_flow,
     "recall-u-curve": recall_u_curve,
     "mark-amplification": mark_amplification,
+    "mark-amplification-learned": mark_learned,
 }
 
 

@@ -107,36 +107,39 @@ def _settled_part(series: Series) -> Series:
     return half
 
 
-def _last(series: Series) -> Series:
+def last(series: Series) -> Series:
+    """The last generation's values of a series, one per seed: [seeds]."""
     return series[:, -1]
 
 
 def _compared(law: Law, generations: int) -> Comparison:
-    read: Callable[[Series], Series] = _last if law.at_end else _settled_part
+    read: Callable[[Series], Series] = last if law.at_end else _settled_part
 
     def measure(measured: Measured) -> Estimate:
         return Estimate.of(read(measured[law.arm][law.probe]))
 
     when = f", t = {generations}" if law.at_end else ""
-    what = f"{law.probe.replace('_', ' ')}, {_told(law.arm)}{when}"
+    what = f"{law.probe.replace('_', ' ')}, {told(law.arm)}{when}"
     return Comparison(what, measure, law.expected, 0.1, source=law.source)
 
 
-def _told(arm: str) -> str:
+def told(arm: str) -> str:
+    """An arm's label as tables and plots say it."""
     return arm.replace("_", " ").replace(" r=", ", r = ")
 
 
+def transfer(arm: str, share: float, measured: Measured) -> Estimate:
+    """κ of an arm whose training sets are tagged to `share`: raw mark of a generation over the mean mark of what it
+    learned from, share × the mark published before it."""
+    raw, published = (measured[arm][probe] for probe in (RAW, PUBLISHED))
+    return Estimate.of(raw[:, 1:].mean(axis=1) / (share * published[:, :-1].mean(axis=1)))
+
+
 def _transfers(demo: dict[str, LoopConfig]) -> list[Comparison]:
-    """κ: raw mark of a generation over the mean mark of what it learned from, q'(m + α)."""
-
-    def measure(arm: str, share: float, measured: Measured) -> Estimate:
-        raw, published = (measured[arm][probe] for probe in (RAW, PUBLISHED))
-        return Estimate.of(raw[:, 1:].mean(axis=1) / (share * published[:, :-1].mean(axis=1)))
-
     shares = {"blind fresh_data r=0": HALF, "blind fully_synthetic r=0": 1.0}
     return [
         Comparison(
-            f"transfer κ, {_told(arm)}", partial(measure, arm, share), 1.0, 0.1, source="a model that keeps the mean"
+            f"transfer κ, {told(arm)}", partial(transfer, arm, share), 1.0, 0.1, source="a model that keeps the mean"
         )
         for arm, share in shares.items()
         if arm in demo
@@ -156,7 +159,7 @@ def _damage() -> list[Comparison]:
         "informed fully_synthetic r=0": 1,
     }
     return [
-        Comparison(f"Fréchet distance added by the mark, {_told(arm)}", partial(measure, arm), sign=sign)
+        Comparison(f"Fréchet distance added by the mark, {told(arm)}", partial(measure, arm), sign=sign)
         for arm, sign in arms.items()
     ]
 
@@ -177,7 +180,7 @@ def _readings() -> list[Comparison]:
         "wrong_key_z": "mean absolute z of 100 raw samples under wrong keys",
     }
     return [
-        Comparison(f"{what}, {_told(arm)}", partial(measure, arm, probe))
+        Comparison(f"{what}, {told(arm)}", partial(measure, arm, probe))
         for arm in arms
         for probe, what in probes.items()
     ]
@@ -196,7 +199,7 @@ def _panels(laws: list[Law], measured: Measured) -> list[Panel]:
             "generation",
             "published mark / embedded mark",
             [
-                median_curve(_told(arm), series[PUBLISHED], levels.get(arm))
+                median_curve(told(arm), series[PUBLISHED], levels.get(arm))
                 for arm, series in measured.items()
                 if arm.startswith(starts)
             ],
