@@ -17,7 +17,7 @@ COMMANDS = {
     "keygen": ("cli.keygen", "Make a secret key file."),
     "register": ("cli.register", "Give a generator a payload that marks can carry."),
     "tag": ("cli.tag", "Put a key's invisible mark into a folder of pictures."),
-    "detect": ("cli.detect", "Look for a key's mark in pictures."),
+    "detect": ("cli.detect", "Look for marks, and for what files say of themselves."),
     "calibrate": ("cli.calibrate", "Measure tagged samples, for `filter --recall` and `--fpr`."),
     "filter": ("cli.filter", "Split a pool of pictures into kept, excluded and unreadable."),
     "evaluate": ("cli.evaluate", "Run a self-consuming training loop and measure it."),
