@@ -70,11 +70,11 @@ def test_an_output_has_one_writer_at_a_time(tmp_path):
     source.mkdir()
     with ledger.locked(out, {}):
         with pytest.raises(ConfigurationError, match="another run is writing"), ledger.locked(out, {}):
-            pass
+            pytest.fail("two runs are writing")
         assert ledger.claim(source, out, "filter") == {}  # only the lock is there yet
         files.write_json(out / ledger.MANIFEST, {"complete": True})
     with pytest.raises(ConfigurationError, match="another run"), ledger.locked(out, {}):
-        pass  # that run began and ended after this one had looked
+        pytest.fail("that run began and ended after this one had looked")
     with ledger.locked(out, {"complete": True}):
         assert [path.name for path in out.iterdir() if not path.name.startswith(".")] == [ledger.MANIFEST]
 
