@@ -83,6 +83,23 @@ def test_detect_from_bytes(compare, side):
     assert np.mean(np.array(found) <= REQUIRED_LOG10_P) > 0.9
 
 
+@pytest.mark.parametrize("search", ["deep", "exhaustive"])
+@pytest.mark.parametrize("side", [512, 1024])
+def test_search_from_bytes(compare, side, search):
+    """Clean pictures, on which a search runs to its end."""
+    files = [_jpeg(picture) for picture in photographs(side)[:4]]
+    fast, searching = (KeyedDetector(Spread(search=each), KEY) for each in ("fast", search))
+    found, _ = compare(
+        lambda: [searching.detect("", Look(file)).log10_p for file in files],
+        lambda: [fast.detect("", Look(file)).log10_p for file in files],
+        "other work: the fast search",
+        len(files),
+        "images",
+    )
+    assert max(found) <= 0
+    assert min(found) > REQUIRED_LOG10_P
+
+
 def _jpeg(picture: NDArray[np.uint8]) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=90)
