@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from evaluator.loop import Generation
+    from evaluator.generation import Generation
     from evaluator.runs import RunRecord
 
 EXAMPLE = """\

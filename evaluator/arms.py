@@ -11,7 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from evaluator.config import LoopConfig
-from evaluator.loop import Generation, run_loop
+from evaluator.generation import Generation
+from evaluator.loop import run_loop
 from evaluator.runs import run_in_folder
 from evaluator.setup import Setup, check_choices, prepare, setup_key
 from evaluator.threads import one_thread

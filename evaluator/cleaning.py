@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.config import LoopConfig
 from evaluator.models.base import Rows
 from evaluator.training_sets import TrainingSet, joined
 from hygiene.codecs.spread_vectors import SpreadVectors
@@ -129,14 +128,6 @@ def recall_threshold(codec: SpreadVectors, tagged: Rows, recall: float) -> float
             f"recall {recall} cannot be calibrated on {len(tagged)} tagged samples: tag more, or ask for less"
         )
     return float(np.sort(codec.project(tagged))[rank - 1]) - 1e-9
-
-
-def published(codec: SpreadVectors | None, config: LoopConfig, raw: Rows, carries: Mask | None = None) -> Rows:
-    """What leaves the generator [n, d]: `raw`, marked as the configuration says, where `carries` [n] is true."""
-    if codec is None:
-        return raw
-    marked = codec.embed(raw, config.tagging.alpha, informed=config.tagging.mode == "informed")
-    return marked if carries is None else np.where(carries[:, None], marked, raw)
 
 
 def filtered(

@@ -14,7 +14,7 @@ import numpy as np
 from evaluator import theory
 from evaluator.collapse import bootstrap_interval, collapse_generation, collapse_threshold, paired_delay
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
-from evaluator.loop import Generation
+from evaluator.generation import Generation
 
 RECALLS = (0.0, 0.5, 0.9, 0.99, 1.0)
 MARK_RECALLS = (0.0, 0.5, 0.9, 0.99)

@@ -3,12 +3,8 @@
 It yields; it prints, plots and writes nothing.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,78 +15,22 @@ from evaluator.cleaning import (
     Mask,
     RandomDrop,
     filtered,
-    published,
     recall_threshold,
     scraped,
     scraped_counts,
 )
 from evaluator.config import LoopConfig
+from evaluator.generation import Generation, State
+from evaluator.marking import Marking
 from evaluator.models import GenerativeModel, make_model
 from evaluator.models.base import Rows
-from evaluator.probes import carried_mark, mark_probes
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
-from hygiene.codecs.spread_vectors import SpreadVectors
 from hygiene.errors import ConfigurationError, InfeasibleError
-from hygiene.keys import Key, load_key
 
-
-@dataclass(frozen=True)
-class State:
-    """All that generation t+1 needs of generation t: its model is fitted again from its own training set.
-
-    generation    t
-    training_set  D^t [n, d]
-    pool          synthetic samples kept so far [m, d], with pool = all; else empty
-    threshold     statistic at which a detector with a recall excludes; None before it is calibrated
-    """
-
-    generation: int
-    training_set: Rows = field(repr=False)
-    pool: Rows = field(repr=False)
-    threshold: float | None = None
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One generation of the loop, t = 1 … T.
-
-    n_real, n_synthetic  what its model learned from
-    metrics              of raw (untagged) samples that are not fed forward, against held-out real samples
-    filter               what the filter saw and excluded for this training set; None at t = 1
-    mark                 `probes.mark_probes`; empty without tagging
-    samples              the first raw samples [keep_samples, d]
-    seconds              wall time; not part of the result
-    state                what a resumed run starts from
-    """
-
-    generation: int
-    n_real: int
-    n_synthetic: int
-    metrics: dict[str, float]
-    filter: FilterCounts | None = None
-    mark: dict[str, float] = field(default_factory=dict)
-    samples: Rows = field(default_factory=lambda: np.empty((0, 0)), repr=False, compare=False)
-    seconds: float = field(default=0.0, compare=False)
-    state: State | None = field(default=None, repr=False, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What a line of generations.jsonl holds: equal configurations give equal lines, so no wall time."""
-        return {
-            "generation": self.generation,
-            "n_real": self.n_real,
-            "n_synthetic": self.n_synthetic,
-            "metrics": self.metrics,
-            "filter": None if self.filter is None else self.filter.to_dict(),
-            "mark": self.mark,
-        }
-
-    @classmethod
-    def from_dict(cls, row: dict[str, Any]) -> "Generation":
-        """The generation that `to_dict` wrote."""
-        plain = {name: row[name] for name in ("generation", "n_real", "n_synthetic", "metrics", "mark")}
-        return cls(**plain, filter=row["filter"] and FilterCounts.from_dict(row["filter"]))
+Step = tuple[TrainingSet, FilterCounts | None, State]
+"""What one generation learns from, what the filter saw for it, and the state it starts with."""
 
 
 def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None = None) -> Iterator[Generation]:
@@ -100,59 +40,40 @@ def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None
     start  the state of the last generation of an earlier run of the same configuration: goes on behind it
     """
     check_choices(config)
-    run = _Run(config, setup or prepare(config))
+    run = LoopRun(config, setup or prepare(config))
     state, model = start, None if start is None else run.fitted(start)
     while state is None or state.generation < config.generations:
         began = time.perf_counter()
-        if state is None or model is None:
-            training, counts, state = run.first()
-        else:
-            training, counts, state = run.following(state, model)
-        model = run.fitted(state)
-        yield run.measured(training, counts, state, model, began)
+        step = run.next_step(state, model)
+        state, model = step[2], run.fitted(step[2])
+        yield run.measured(step, model, began)
 
 
-def loop_key(config: LoopConfig) -> Key | None:
-    """The key that this loop tags with: from its file, or derived from the seed; None without tagging."""
-    if config.tagging.mode == "none":
-        return None
-    if config.tagging.key_file is not None:
-        return load_key(Path(config.tagging.key_file))
-    return Key(hashlib.sha256(f"self-consuming loop {config.seed}".encode()).digest())
-
-
-Step = tuple[TrainingSet, FilterCounts | None, State]
-
-
-class _Run:
-    """A configuration with what stays the same over its generations: key, codec, wrong keys."""
+class LoopRun:
+    """The steps of one loop: `next_step`, `fitted`, `measured`, and again."""
 
     def __init__(self, config: LoopConfig, setup: Setup) -> None:
         self.config, self.setup = config, setup
         self.initial = initial_set(config, setup.source)
-        self.key = key = loop_key(config)
-        self.fixed_codec = None if key is None else SpreadVectors(key, self.initial.rows)
-        others = [] if key is None else [key.subkey(f"wrong {i}") for i in range(config.probe_keys)]
-        self.wrong = [SpreadVectors(other, self.initial.rows) for other in others]
+        self.marking = Marking(config, self.initial.rows)
 
     def rng(self, generation: int, purpose: str) -> np.random.Generator:
         return stream(self.config.seed, generation, purpose)
 
-    def codec(self, generation: int) -> SpreadVectors | None:
-        """What `generation` tags with, and what its output is read with."""
-        if self.key is None or not self.config.tagging.rotate:
-            return self.fixed_codec
-        return SpreadVectors(self.key.subkey(f"generation {generation}"), self.initial.rows)
+    def next_step(self, state: State | None, model: GenerativeModel | None) -> Step:
+        """The training set of generation 1, or of the one after `state`, out of what its `model` publishes."""
+        if state is None or model is None:
+            rows = self.initial.rows
+            return self.initial, None, State(1, rows, rows[:0])
+        return self.following(state, model)
 
-    def carries(self, n: int, rng: np.random.Generator) -> Mask | None:
-        """Which of `n` published samples are tagged; None = all."""
-        adoption = self.config.tagging.adoption
-        return None if adoption == 1 else rng.random(n) < adoption
+    def new_model(self) -> GenerativeModel:
+        """The configured generator, untrained."""
+        return make_model(self.config.model.name, **self.config.model.parameters)
 
     def fitted(self, state: State) -> GenerativeModel:
         """A new model, trained from scratch on D^t."""
-        name = self.config.model.name
-        model = make_model(name, **self.config.model.parameters)
+        name, model = self.config.model.name, self.new_model()
         try:
             model.fit(state.training_set, self.rng(state.generation, "fit"))
         except ConfigurationError as error:
@@ -163,11 +84,7 @@ class _Run:
         self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
     ) -> Rows:
         """`n` samples as generation t publishes them, [n, d]."""
-        return published(self.codec(t), self.config, model.sample(n, self.config.sampling_bias, rng), carries)
-
-    def first(self) -> Step:
-        rows = self.initial.rows
-        return self.initial, None, State(1, rows, rows[:0])
+        return self.marking.published(t, model.sample(n, self.config.sampling_bias, rng), carries)
 
     def following(self, state: State, model: GenerativeModel) -> Step:
         """The training set of the next generation out of what `model` publishes."""
@@ -189,7 +106,7 @@ class _Run:
     def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:
         """The filter, and the threshold it came to, which is kept over the generations."""
         chosen = self.config.filter
-        codec = self.codec(state.generation)
+        codec = self.marking.codec(state.generation)
         if chosen.mode != "detector" or codec is None:
             return RandomDrop(chosen.tpr or 0.0, chosen.fpr or 0.0), None
         if chosen.recall is None:
@@ -203,7 +120,7 @@ class _Run:
     def mixed(self, t: int, model: GenerativeModel, gate: Gate, pool: Rows) -> tuple[TrainingSet, FilterCounts, Rows]:
         """n_r real and n_s synthetic samples through the filter, no top-up; every sample is judged once."""
         config = self.config
-        carries = self.carries(config.n_s, self.rng(t - 1, "adopt"))
+        carries = self.marking.carriers(config.n_s, self.rng(t - 1, "adopt"))
         made = self.output(t - 1, model, config.n_s, self.rng(t - 1, "publish"), carries)
         real = real_part(config, self.setup.source, t) if config.n_r else made[:0]
         fixed = config.loop == "synthetic_augmentation"
@@ -238,16 +155,10 @@ class _Run:
             self.rng(t, "origin"),
         )
 
-    def measured(
-        self,
-        training: TrainingSet,
-        counts: FilterCounts | None,
-        state: State,
-        model: GenerativeModel,
-        began: float,
-    ) -> Generation:
-        """Metrics and probes of a second set of samples, not the one fed forward."""
-        config, t = self.config, state.generation
+    def measured(self, step: Step, model: GenerativeModel, began: float) -> Generation:
+        """Metrics and readings of a second set of samples, not the one fed forward."""
+        (training, counts, state), config = step, self.config
+        t = state.generation
         raw = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
         return Generation(
             generation=t,
@@ -255,20 +166,8 @@ class _Run:
             n_synthetic=training.n_synthetic,
             metrics=measure(config, self.setup, raw),
             filter=counts,
-            mark=self.probed(t, raw),
+            mark=self.marking.readings(t, raw, self.setup.held_out, self.rng(t, "adopt_measured")),
             samples=raw[: config.keep_samples],
             seconds=time.perf_counter() - began,
             state=state,
         )
-
-    def probed(self, t: int, raw: Rows) -> dict[str, float]:
-        """The mark's readings, empty without tagging."""
-        codec, real, strength = self.codec(t), self.setup.held_out, self.config.tagging.alpha
-        if codec is None:
-            return {}
-        marked = published(codec, self.config, raw, self.carries(len(raw), self.rng(t, "adopt_measured")))
-        mark = mark_probes(raw, marked, real, codec, strength, self.wrong)
-        last = self.codec(t - 1)
-        if self.config.tagging.rotate and t > 1 and last is not None:
-            mark["last_key_mark"] = carried_mark(raw, real, last, strength)
-        return mark

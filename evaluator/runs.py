@@ -17,7 +17,9 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.features import described
-from evaluator.loop import Generation, State, loop_key, run_loop
+from evaluator.generation import Generation, State
+from evaluator.loop import run_loop
+from evaluator.marking import loop_key
 from evaluator.reading import refused
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError

@@ -17,7 +17,7 @@ import numpy as np
 from evaluator.arms import run_arms
 from evaluator.collapse import bootstrap_interval
 from evaluator.config import LoopConfig
-from evaluator.loop import Generation
+from evaluator.generation import Generation
 from evaluator.optimum import least
 from evaluator.runs import read_run
 from evaluator.sweeps import Sweep, run_name, searched_field

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from evaluator.generation import Generation
 from evaluator.limits import distances
-from evaluator.loop import Generation
 from evaluator.presets.base import ChainArm, Comparison, LoopArm, Measured, Preset, Series
 from evaluator.presets.plots import write_plot
 from evaluator.sweep_runs import claim_folder, stored_arms, values_of, write_csv

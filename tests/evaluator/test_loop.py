@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
-from evaluator.loop import Generation, run_loop
+from evaluator.generation import Generation
+from evaluator.loop import run_loop
 from evaluator.setup import floors, prepare
 from hygiene.errors import ConfigurationError, InfeasibleError
 

@@ -11,7 +11,9 @@ from evaluator import theory
 from evaluator.arms import run_arms
 from evaluator.collapse import collapse_generation, collapse_threshold, paired_delay
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
-from evaluator.loop import Generation, loop_key, run_loop
+from evaluator.generation import Generation
+from evaluator.loop import run_loop
+from evaluator.marking import loop_key
 from evaluator.setup import prepare
 from hygiene.codecs.spread_vectors import SpreadVectors
 
