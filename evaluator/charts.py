@@ -15,6 +15,12 @@ from PIL import Image
 Band = Mapping[str, Sequence[float]]
 """median, low, high: one value per generation."""
 
+TITLES = {
+    "manifold_recall": "manifold recall",
+    "manifold_precision": "manifold precision",
+    "frechet_distance": "Fréchet distance",
+    "vendi": "Vendi score",
+}
 RAMP = ("#d1495b", "#e08e45", "#c9a227", "#3f88a5", "#1b4965")
 STYLE: Any = {
     "font.size": 9,
@@ -61,7 +67,7 @@ def tide_chart(metrics: Mapping[str, Mapping[str, Band]], floors: Mapping[str, f
             axes.axhline(floors[metric], color="#555555", linestyle=":", linewidth=1)
             if metric == "manifold_recall":
                 axes.axhline(threshold, color="#555555", linestyle="--", linewidth=1)
-            axes.set(title=metric.replace("frechet", "Fréchet").replace("_", " "), xlim=(1, None))
+            axes.set(title=TITLES[metric], xlim=(1, None))
             count_generations(axes)
         panels[0][0].legend(title="filter recall", loc="lower left", fontsize=7.5)
         return data_uri(figure)
@@ -81,6 +87,7 @@ def delay_chart(rows: Sequence[Mapping[str, Any]]) -> str:
             axes.errorbar(row["law"], row["delay"], bars, fmt="o", color=RAMP[4], markerfacecolor=face, capsize=3)
             axes.annotate(f"r = {row['recall']:g}", (row["law"], row["delay"]), (8, -10), textcoords="offset points")
         axes.set(xlabel="delay by the law, generations", ylabel="measured delay, generations", xlim=(-0.3, end))
+        axes.margins(y=0.12)  # the lowest point's label stays clear of the axis
         axes.legend(loc="upper left")
         return data_uri(figure)
 
