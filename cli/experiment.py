@@ -20,10 +20,16 @@ Example:
     "--scale", default="small", show_default=True, metavar="small|paper",
     help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to a minute.",
 )  # fmt: skip
+@click.option(
+    "--data", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Pictures for an experiment that reads any: MNIST's IDX files, or a folder of images.",
+)  # fmt: skip
 @workers_option
 @format_option
 @click.option("--list", "listed", is_flag=True, help="Print the names of all experiments, and stop.")
-def experiment(name: str | None, out: Path | None, scale: str, workers: int, form: str, listed: bool) -> None:
+def experiment(
+    name: str | None, out: Path | None, scale: str, data: Path | None, workers: int, form: str, listed: bool
+) -> None:
     """Repeat an experiment by name: the paper's and this project's own, with their settings.
 
     DIR receives runs/ (a run folder per loop and seed), series.csv, results.json, results.csv, results.md and plot.svg.
@@ -38,7 +44,7 @@ def experiment(name: str | None, out: Path | None, scale: str, workers: int, for
         return
     if name is None or out is None:
         raise click.UsageError(f"give NAME and --out DIR; NAME is one of {', '.join(PRESETS)}")
-    preset = make_preset(name, scale)
+    preset = make_preset(name, scale, data)
     with progress() as show:
         results = run_preset(preset, scale, out, workers, show)
     if form == "json":

@@ -1,8 +1,14 @@
-"""Experiments by name: a new one is a function that makes a Preset, and one line in PRESETS."""
+"""Experiments by name: a new one is a function that makes a Preset, and one line in PRESETS.
 
+The function is called with the scale; one that reads pictures from disk has a second parameter, `data`.
+"""
+
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 from evaluator.presets.base import Preset
+from evaluator.presets.data import existing
 from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.marks_learned import mark_learned
@@ -15,7 +21,7 @@ __all__ = ["PRESETS", "SCALES", "Preset", "make_preset"]
 
 SCALES = ("small", "paper")
 
-PRESETS: dict[str, Callable[[str], Preset]] = {
+PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-gaussian-fresh": gaussian_fresh,
     "mad-gaussian-admissible": gaussian_admissible,
     "mad-gmm25": gmm25,
@@ -26,10 +32,22 @@ PRESETS: dict[str, Callable[[str], Preset]] = {
 }
 
 
-def make_preset(name: str, scale: str = "small") -> Preset:
-    """The experiment called `name` in PRESETS, at a scale of SCALES; unknown names are refused."""
+def make_preset(name: str, scale: str = "small", data: Path | None = None) -> Preset:
+    """The experiment called `name` in PRESETS, at a scale of SCALES; unknown names are refused.
+
+    data  a folder of pictures, for an experiment that reads any; refused for others
+    """
     if name not in PRESETS:
         raise ConfigurationError(f"there is no experiment {name!r}: choose one of {', '.join(PRESETS)}")
     if scale not in SCALES:
         raise ConfigurationError(f"there is no scale {scale!r}: choose one of {', '.join(SCALES)}")
+    if _reads_data(name):
+        return PRESETS[name](scale, existing(data))
+    if data is not None:
+        others = ", ".join(filter(_reads_data, PRESETS)) or "none"
+        raise ConfigurationError(f"{name} reads no pictures: leave out the folder {data}; those that do: {others}")
     return PRESETS[name](scale)
+
+
+def _reads_data(name: str) -> bool:
+    return "data" in inspect.signature(PRESETS[name]).parameters

@@ -131,6 +131,7 @@ class Preset:
     arms         label -> what is run
     comparisons  the rows of its table
     panels       its plots, out of what was measured
+    lacks        data that a user must name before it can run, in words; empty when nothing is missing
     """
 
     name: str
@@ -138,6 +139,7 @@ class Preset:
     arms: Mapping[str, ChainArm | LoopArm]
     comparisons: Sequence[Comparison]
     panels: Callable[[Measured], list[Panel]]
+    lacks: str = ""
 
 
 def settled(measured: Measured, arm: str, metric: str, last: int) -> Series:

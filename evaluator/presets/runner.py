@@ -31,6 +31,8 @@ def run_preset(
     preset: Preset, scale: str, out: Path, workers: int = 1, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Run what is not finished in `out` yet; return what results.json holds. Chains run in this process."""
+    if preset.lacks:
+        raise ConfigurationError(f"{preset.name} at scale {scale} needs pictures: give --data {preset.lacks}")
     began = time.perf_counter()
     _claim(out, {"experiment": preset.name, "scale": scale})
     with one_thread():
