@@ -14,13 +14,14 @@ import pytest
 from PIL import Image
 from skimage import data
 
-from hygiene import engines, pipeline, scoring, tagging
+from hygiene import engines, scoring, tagging
 from hygiene.codecs.spread import Spread
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key
 from hygiene.pipeline import calibrate, filter_dataset, score_dataset, tag_dataset
+from hygiene.pipeline.tag import TAGS
 from hygiene.policies import Fdr, MaxP, TargetFpr, TargetRecall
 
 KEY, OTHER = Key(b"k" * 32), Key(b"o" * 32)
@@ -439,4 +440,4 @@ def test_calibrating_on_nothing_readable_is_refused(tmp_path):
 def test_the_report_reads_well(world, tmp_path):
     report = tag_dataset(world / "generated", tmp_path / "out", KEY)
     assert repr(report) == "TagReport(seen=30, tagged=30, already=0, refused={}, unreadable={})"
-    assert pipeline.TAGS in tree(tmp_path / "out")
+    assert TAGS in tree(tmp_path / "out")
