@@ -7,7 +7,7 @@ import numpy as np
 
 from evaluator import metrics
 from evaluator.config import LoopConfig
-from evaluator.features import FEATURES, GIVEN, Features, features_of
+from evaluator.features import FEATURES, GIVEN, Features, classifier_of, features_of
 from evaluator.metrics import Reference
 from evaluator.models import make_model
 from evaluator.models.base import Rows
@@ -51,10 +51,12 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
     source = make_source(config.source.name, **config.source.parameters)
     held_out = _held_out(config, source)
     chosen = features or features_of(source, config.features.name, config.features.parameters)
-    classify = getattr(chosen, "classes", None)
-    if "class_entropy" in config.metrics and classify is None:
+    classify = classifier_of(source, chosen)
+    asked = [name for name in ("class_entropy", "class_counts") if name in config.metrics]
+    if asked and classify is None:
         raise ConfigurationError(
-            f"class_entropy counts the classes that a network names, features are {chosen.name!r}: use lenet"
+            f"{' and '.join(asked)}: the source {config.source.name!r} has no labels, so nothing names classes: use a "
+            "source with labels"
         )
     return Setup(source, chosen, held_out, Reference(chosen(held_out), classify=classify))
 

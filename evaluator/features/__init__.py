@@ -5,12 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evaluator.features.base import Features, Identity
 from evaluator.features.lenet import LeNet
+from evaluator.features.nearest import NearestClass
 from evaluator.features.networks import FunctionFeatures, TorchFeatures
 from evaluator.features.onnx import OnnxFeatures
 from evaluator.features.pca import Pca
+from evaluator.models.base import Rows
 from evaluator.sources import ArraySource, Labelled, OracleSource, RealSource
 from evaluator.streams import stream
 from evaluator.tables import build
@@ -26,6 +29,7 @@ __all__ = [
     "OnnxFeatures",
     "Pca",
     "TorchFeatures",
+    "classifier_of",
     "described",
     "features_of",
     "make_features",
@@ -65,14 +69,32 @@ def described(features: Features) -> dict[str, str | None]:
 
 def training_rows(source: RealSource) -> Any:
     """Real rows [n, d] that a feature map may learn from: never the reference half."""
-    limited = source.fitted_to if isinstance(source, OracleSource) else source
-    if isinstance(limited, ArraySource):
+    if (limited := _limited(source)) is not None:
         return limited.draw(len(limited.rows), np.random.default_rng(0))
     return source.draw(FITTED_ON, stream(0, 0, "features"))
 
 
+def _limited(source: RealSource) -> ArraySource | None:
+    """The real rows that a source consists of, or was fitted to; None for a distribution."""
+    found = source.fitted_to if isinstance(source, OracleSource) else source
+    return found if isinstance(found, ArraySource) else None
+
+
+def classifier_of(source: RealSource, features: Features) -> Callable[[Rows], NDArray[np.int64]] | None:
+    """From features [n, f] to classes [n]: by the network itself, or by the nearest labelled row of `source`.
+
+    None where neither names classes.
+    """
+    own: Callable[[Rows], NDArray[np.int64]] | None = getattr(features, "classes", None)
+    known = _limited(source)
+    if own is not None or known is None or known.labels is None:
+        return own
+    return NearestClass(known, features)
+
+
 def _labelled(source: RealSource) -> Labelled:
-    labelled = source.labelled if isinstance(source, (ArraySource, OracleSource)) else None
+    known = _limited(source)
+    labelled = None if known is None else known.labelled
     if labelled is None:
         raise ConfigurationError(
             "features = lenet learns from labelled pictures, and the source has no labels: use features = identity or "

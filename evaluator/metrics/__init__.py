@@ -18,6 +18,7 @@ METRICS: dict[str, Callable[..., dict[str, float]]] = {
     "frechet_infinity": frechet_infinity.frechet_infinity,
     "kid": kernel.kid,
     "class_entropy": classes.class_entropy,
+    "class_counts": classes.class_counts,
     "memorisation": memorisation.memorisation,
 }
 

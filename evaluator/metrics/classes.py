@@ -1,9 +1,10 @@
-"""Which classes a model still makes, by the labels of the network whose features are compared."""
+"""Which classes a model still makes: by the network whose features are compared, or by the nearest labelled row."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from evaluator.metrics.reference import Real, paired
+from evaluator.metrics.reference import Real, Reference, paired
+from evaluator.models.base import Rows
 from hygiene.errors import ConfigurationError
 
 
@@ -14,7 +15,24 @@ def class_entropy(real: Real, synthetic: ArrayLike) -> dict[str, float]:
     conditional model is told its classes, so these cannot see it collapse inside of them.
     """
     reference, rows = paired(real, synthetic)
-    if reference.classify is None:
-        raise ConfigurationError("class_entropy needs a classifier: use features = lenet, or Reference(…, classify=…)")
-    shares = np.unique(reference.classify(rows), return_counts=True)[1] / len(rows)
+    shares = np.unique(_classes(reference, rows, "class_entropy"), return_counts=True)[1] / len(rows)
     return {"class_entropy": float(-(shares * np.log(shares)).sum()) + 0.0, "classes_seen": float(len(shares))}
+
+
+def class_counts(real: Real, synthetic: ArrayLike) -> dict[str, float]:
+    """{"class_0", "class_1", …}: how many of the synthetic rows `real.classify` gives to each class, 0 included.
+
+    Up to the highest class that the real or the synthetic rows hold.
+    """
+    reference, rows = paired(real, synthetic)
+    classes = _classes(reference, rows, "class_counts")
+    counts = np.bincount(classes, minlength=1 + int(reference.classes.max()))
+    return {f"class_{number}": float(count) for number, count in enumerate(counts)}
+
+
+def _classes(reference: Reference, rows: Rows, metric: str) -> NDArray[np.int64]:
+    if reference.classify is None:
+        raise ConfigurationError(
+            f"{metric} needs a classifier: use features = lenet, a source with labels, or Reference(…, classify=…)"
+        )
+    return reference.classify(rows)

@@ -27,7 +27,7 @@ class Reference:
     """Real features [n, f], n ≥ 2, with their moments and neighbourhood radii kept once computed.
 
     training  features [t, f] of real rows that a model learnt from, where a metric asks how close it stays to them
-    classify  what the features' own network takes a row of features for, where a metric counts classes
+    classify  what class a row of features has, where a metric counts classes
     """
 
     features: Rows = field(repr=False)
@@ -67,6 +67,13 @@ class Reference:
     def training_distances(self) -> Rows:
         """Squared distance [n] from each real row to the nearest of `training`."""
         return nearest(self.features, self.seen, 1)[:, 0]
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """The class [n] of each real row, for metrics that have a classifier."""
+        if self.classify is None:
+            raise ConfigurationError("nothing names the classes of these rows: Reference(…, classify=…)")
+        return self.classify(self.features)
 
     def learnt_from(self, training: Rows) -> "Reference":
         """The same reference, with another run's training rows [t, f]; what was computed of it is kept."""

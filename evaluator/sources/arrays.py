@@ -43,9 +43,14 @@ class ArraySource:
         return int(self.rows.shape[1])
 
     @property
+    def all_rows(self) -> Rows:
+        """Every row [n, d], float64, in the order of `labels`."""
+        return _as_floats(self.rows)
+
+    @property
     def labelled(self) -> Labelled | None:
         """All rows with their classes; None without classes."""
-        return None if self.labels is None else Labelled(_as_floats(self.rows), self.labels)
+        return None if self.labels is None else Labelled(self.all_rows, self.labels)
 
     def draw(self, n: int, rng: np.random.Generator) -> Rows:
         """`n` different rows [n, d], in random order."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from evaluator.metrics import Reference
-from evaluator.metrics.classes import class_entropy
+from evaluator.metrics.classes import class_counts, class_entropy
 from evaluator.metrics.memorisation import memorisation
 from hygiene.errors import ConfigurationError
 
@@ -79,6 +79,14 @@ class TestClassEntropy:
         shares = np.array([0.25, 0.75])
         assert class_entropy(real, rows)["class_entropy"] == pytest.approx(-(shares * np.log(shares)).sum())
 
+    def test_classes_without_a_row_count_0(self) -> None:
+        real = Reference(np.repeat(np.arange(4.0), 6)[:, None], classify=lambda rows: rows[:, 0].astype(np.int64))
+        rows = np.array([1, 1, 1, 0, 0])[:, None]
+        assert class_counts(real, rows) == {"class_0": 2.0, "class_1": 3.0, "class_2": 0.0, "class_3": 0.0}
+        assert list(class_counts(real, rows + 4)) == [f"class_{number}" for number in range(6)]
+
     def test_a_missing_classifier_is_asked_for(self) -> None:
         with pytest.raises(ConfigurationError, match="class_entropy needs a classifier"):
             class_entropy(normal(0, 20), normal(1, 20))
+        with pytest.raises(ConfigurationError, match="class_counts needs a classifier"):
+            class_counts(normal(0, 20), normal(1, 20))

@@ -97,10 +97,21 @@ class TestMemorisation:
         assert [next(run_loop(config, setup)).metrics["memorised"] for config in configs] == [1, 1, 1]
 
 
-def test_class_entropy_needs_a_network_that_names_classes() -> None:
-    config = replace(AUGMENTED, metrics={"class_entropy": {}}, generations=1)
-    with pytest.raises(ConfigurationError, match="features are 'identity': use lenet"):
-        prepare(config)
-    values = next(run_loop(replace(config, features=Choice("lenet")))).metrics
-    assert values["classes_seen"] == 10
-    assert 2.0 < values["class_entropy"] <= np.log(10)
+class TestClasses:
+    CONFIG = replace(AUGMENTED, metrics={"class_entropy": {}, "class_counts": {}}, generations=1, n_measure=400)
+
+    @pytest.mark.parametrize("features", ["lenet", "identity", "pca"])
+    def test_a_network_or_the_nearest_labelled_digit_names_them(self, features: str) -> None:
+        config = replace(self.CONFIG, features=Choice(features), n_ini=500)
+        setup = prepare(config)
+        values = next(run_loop(config, setup)).metrics
+        assert values["classes_seen"] == 10
+        assert 2.0 < values["class_entropy"] <= np.log(10)
+        assert sum(values[f"class_{number}"] for number in range(10)) == 400
+        _, other = load_digits_halves(0)
+        assert (setup.reference.classify(setup.features(other.rows)) == other.labels).mean() > 0.93
+
+    def test_a_source_without_labels_is_refused(self) -> None:
+        config = replace(self.CONFIG, source=Choice("gaussian", {"dimension": 3}))
+        with pytest.raises(ConfigurationError, match="class_entropy and class_counts: the source 'gaussian' has no la"):
+            prepare(config)
