@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.features.base import Features, Identity
+from evaluator.features.inception import inception
 from evaluator.features.lenet import LeNet
 from evaluator.features.nearest import NearestClass
 from evaluator.features.networks import FunctionFeatures, TorchFeatures
@@ -40,6 +41,7 @@ FEATURES: dict[str, Callable[..., Features]] = {
     "lenet": LeNet,
     "pca": Pca,
     "onnx": OnnxFeatures,
+    "inception": inception,
 }
 
 GIVEN = ("labelled", "training", "shape")  # what the source gives to a feature map that asks for it
