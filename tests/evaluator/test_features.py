@@ -80,5 +80,5 @@ def test_training_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
 def test_identity_and_unknown_names() -> None:
     rows = np.arange(6.0).reshape(3, 2)
     np.testing.assert_array_equal(make_features("identity")(rows), rows)
-    with pytest.raises(ConfigurationError, match=r"'inception'.*identity, lenet"):
-        make_features("inception")
+    with pytest.raises(ConfigurationError, match=r"'clip'.*identity, lenet"):
+        make_features("clip")
