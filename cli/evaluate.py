@@ -1,11 +1,14 @@
 """`hygiene evaluate`: run a self-consuming loop from a configuration file into a run folder."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from cli.common import note
 
 if TYPE_CHECKING:
     from evaluator.generation import Generation
@@ -36,7 +39,11 @@ strength = 4.0            # standard deviations along the key
 [metrics.manifold]
 k = 5
 [metrics.diversity]
+# for --pictures: keep_samples = 300 above, for t-SNE, and [metrics.class_counts]
 """
+
+
+CLASS = re.compile(r"class_\d+")  # counts of single classes: too many columns, they stand in the run folder
 
 
 @click.command(
@@ -44,6 +51,7 @@ k = 5
 Example:
   hygiene evaluate --example > tide.toml
   hygiene evaluate tide.toml --out run
+  hygiene evaluate tide.toml --out run --pictures
 """,
 )
 @click.argument("config", required=False, type=click.Path(path_type=Path, dir_okay=False), metavar="CONFIG.toml")
@@ -52,34 +60,42 @@ Example:
     "--format", "style", type=click.Choice(["table", "json"]), default="table", show_default=True,
     help="What is printed at the end.",
 )  # fmt: skip
+@click.option(
+    "--pictures", is_flag=True,
+    help="Draw samples.png, tsne.svg and classes.svg beside the finished run's files.",
+)  # fmt: skip
 @click.option("--example", is_flag=True, help="Print a configuration to start from, and stop.")
-def evaluate(config: Path | None, out: Path | None, style: str, example: bool) -> None:
+def evaluate(config: Path | None, out: Path | None, style: str, pictures: bool, example: bool) -> None:
     """Train generation after generation on a mix of real data and what the last one made.
 
     RUN receives config.json, generations.jsonl (one line per generation), floors.json (real against real) and
-    samples. Run again after a stop, it goes on and comes to the same lines.
+    samples. Run again after a stop, it goes on and comes to the same lines. With --pictures, of a finished run too,
+    also what its samples look like, where they lie beside real data (t-SNE), and how many each class has.
     """
     if example:
         click.echo(EXAMPLE, nl=False)
         return
     if config is None or out is None:
         raise click.UsageError("give CONFIG.toml and --out RUN, or --example for a configuration to start from")
-    record = _run(config, out)
+    record = _run(config, out, pictures)
     click.echo(json.dumps(_plain(record), indent=2) if style == "json" else _table(record))
 
 
-def _run(path: Path, out: Path) -> "RunRecord":
-    """Run to the end; warnings and progress go to stderr."""
+def _run(path: Path, out: Path, pictures: bool) -> "RunRecord":
+    """Run to the end, and draw it if asked; warnings and progress go to stderr."""
     from evaluator.config import load_config
+    from evaluator.run_pictures import left_out, write_pictures
     from evaluator.runs import read_run, run_in_folder
     from evaluator.threads import one_thread
 
     config = load_config(path)
-    for warning in config.warnings():
-        click.echo(f"warning: {warning}", err=True)
+    for warning in [*config.warnings(), *(left_out(config) if pictures else ())]:
+        note(f"warning: {warning}")
     with one_thread():
         for step in run_in_folder(config, out):
             _progress(step, config.generations)
+        if pictures:
+            note(f"drawn: {', '.join(map(str, write_pictures(out))) or 'nothing'}")
     return read_run(out)
 
 
@@ -113,7 +129,7 @@ def _table(record: "RunRecord") -> str:
 
 def _cells(step: "Generation") -> dict[str, str]:
     cells = {"t": str(step.generation), "n_real": str(step.n_real), "n_synthetic": str(step.n_synthetic)}
-    cells |= {name: _short(value) for name, value in step.metrics.items()}
+    cells |= {name: _short(value) for name, value in step.metrics.items() if not CLASS.fullmatch(name)}
     if step.filter is not None:
         cells |= {"tpr": _short(step.filter.tpr), "fpr": _short(step.filter.fpr)}
     cells |= {name: _short(step.mark[name]) for name in ("raw_mark", "published_mark") if name in step.mark}

@@ -146,3 +146,16 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(call, tmp_pa
     assert (
         result.stderr.splitlines()[-1] == f"hygiene: {name} is not installed: pip install 'hygiene-toolkit[evaluate]'"
     )
+
+
+def test_pictures_are_drawn_and_what_cannot_be_is_said_before_the_run(call, tmp_path):
+    (tmp_path / "loop.toml").write_text(TOML + "[metrics.frechet]\n")
+    result = call("loop.toml", "--out", "run", "--pictures")
+    assert result.exit_code == 0, result.output
+    assert "warning: no tsne.svg: the run keeps 16 samples per generation, set keep_samples = 300" in result.stderr
+    assert "drawn: nothing" in result.stderr
+    kept = "keep_samples = 100\n" + TOML.replace("n_s = 50", "n_s = 100")
+    (tmp_path / "loop.toml").write_text(kept + "[metrics.frechet]\n")
+    result = call("loop.toml", "--out", "other", "--pictures")
+    assert "drawn: other/tsne.svg" in result.stderr
+    assert (tmp_path / "other" / "tsne.svg").read_text().startswith("<?xml")
