@@ -13,9 +13,16 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from hygiene import statistics
-from hygiene.codecs import embedding, geometry, planes, search, symbols
+from hygiene.codecs import embedding, planes, symbols
 from hygiene.codecs.base import Batch, Scores
-from hygiene.codecs.layouts import SMALLEST_SIDE, Layout, own_layout, searched_layouts
+from hygiene.codecs.evidence import (
+    fast_alignment,
+    fast_log10_p,
+    search_log10_p,
+    searched_alignment,
+    shift_log10_p,
+)
+from hygiene.codecs.layouts import SMALLEST_SIDE, own_layout, searched_layouts
 from hygiene.codecs.symbols import Reading
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
@@ -76,7 +83,7 @@ class Spread:
         shifts and layouts pays for them by Bonferroni, so the result is valid, and conservative, for any picture.
         """
         plane = planes.luma(_levels(batch))
-        fast = _log10_p(plane, key)
+        fast = fast_log10_p(plane, key)
         if self.search == "fast":
             return Scores(-fast, fast)
         best = [self._searched(plane[i : i + 1], key, float(fast[i])) for i in range(len(fast))]
@@ -96,7 +103,7 @@ class Spread:
         searches = SEARCHES[self.search]
         found = {"fast": (fast, "")}
         if self.search != "auto" or fast + np.log10(len(searches)) > PRESENT_LOG10_P:
-            found |= {name: _search_log10_p(plane, key, name) for name in searches if name != "fast"}
+            found |= {name: search_log10_p(plane, key, name) for name in searches if name != "fast"}
         name = min(found, key=lambda each: found[each][0])
         log10_p = float(statistics.bonferroni_log10_p(found[name][0], len(searches)))
         if log10_p > REQUIRED_LOG10_P:
@@ -115,7 +122,7 @@ class Spread:
             plain, plain_log10_p = self._marked(batch, levels, plane, key, None)
             marked = xp.where(roomy, marked, plain)
             log10_p = np.where(log10_p <= ROOM_LOG10_P, log10_p, plain_log10_p)
-        absent = _log10_p(plane, key) > PRESENT_LOG10_P
+        absent = fast_log10_p(plane, key) > PRESENT_LOG10_P
         return xp.where(_per_picture(absent & (log10_p <= REQUIRED_LOG10_P), batch), marked, batch)
 
     def _marked(
@@ -126,7 +133,7 @@ class Spread:
         amplitude = self._amplitudes(plane, delta, key, ceiling, batch.dtype == array_namespace(batch).uint8)
         change = planes.to_like(amplitude.astype(np.float32), levels)[:, None, None] * delta
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
-        return marked, _log10_p(planes.luma(_levels(marked)), key)
+        return marked, fast_log10_p(planes.luma(_levels(marked)), key)
 
     def read(self, batch: Batch, key: Key, among: Sequence[Payload] = ()) -> list[Reading]:
         """The likeliest payload of each picture, whether it carries `key`'s mark or not: `score` tells that.
@@ -137,9 +144,9 @@ class Spread:
         return [self._read(plane[i : i + 1], key, among) for i in range(plane.shape[0])]
 
     def _read(self, plane: Array, key: Key, among: Sequence[Payload]) -> Reading:
-        tries = [_fast_alignment(plane, layout, key) for layout in searched_layouts(min(plane.shape[-2:]))]
+        tries = [fast_alignment(plane, layout, key) for layout in searched_layouts(min(plane.shape[-2:]))]
         if min(each[0] for each in tries) > PRESENT_LOG10_P:  # else the picture is as it was embedded
-            tries += [_searched_alignment(plane, key, name) for name in SEARCHES[self.search][1:]]
+            tries += [searched_alignment(plane, key, name) for name in SEARCHES[self.search][1:]]
         _, layout, aligned = min(tries, key=lambda each: each[0])
         return symbols.read(aligned, layout, key, among)
 
@@ -160,7 +167,7 @@ class Spread:
             amplitude = np.minimum(_amplitude(trial, noise), ceiling).astype(np.float32)
             change = planes.to_like(amplitude, plane)[:, None, None] * delta
             mark = planes.canonical(xp.round(change) if whole else change, layout)
-            reached = _shift_log10_p(host + mark, layout, key) <= TARGET_LOG10_P
+            reached = shift_log10_p(host + mark, layout, key) <= TARGET_LOG10_P
             enough = np.where(reached, np.maximum(trial, enough), enough)
             step /= 2
             trial = np.clip(trial + np.where(reached, step, -step), LOWEST_PSNR, HIGHEST_PSNR)
@@ -205,67 +212,3 @@ def _amplitude(psnr: Any, noise: float) -> Any:
 def _per_picture(mask: NDArray[np.bool_], batch: Batch) -> Array:
     """[B] as an array that chooses between pictures of `batch`."""
     return planes.to_like(mask.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
-
-
-def _log10_p(plane: Array, key: Key) -> NDArray[np.float64]:
-    """log10 p [B] of luma planes, every searched layout and shift paid for."""
-    layouts = searched_layouts(min(plane.shape[-2:]))
-    searches = sum(layout.searches for layout in layouts)
-    best = np.min([_shift_log10_p(planes.canonical(plane, each), each, key) for each in layouts], axis=0)
-    return statistics.bonferroni_log10_p(best, searches)
-
-
-def _shift_log10_p(plane: Array, layout: Layout, key: Key) -> NDArray[np.float64]:
-    """log10 p of the best cyclic shift of each canonical plane, not yet corrected for the search."""
-    half, _ = planes.spectrum(plane, layout)
-    cosines = planes.correlation(planes.phases(half, layout), planes.to_like(layout.pattern(key), half), layout)
-    best = array_namespace(cosines).max(cosines, axis=(1, 2))
-    return statistics.cosine_log10_p(planes.to_numpy(best), layout.dimension)
-
-
-Alignment = tuple[float, Layout, NDArray[np.complex128]]
-"""log10 p of one picture's mark where it was looked for, and its phases [n] there, shifted back by the best shift."""
-
-
-def _fast_alignment(plane: Array, layout: Layout, key: Key) -> Alignment:
-    half, _ = planes.spectrum(planes.canonical(plane, layout), layout)
-    return _aligned(planes.to_complex(planes.phases(half, layout)), layout, key)
-
-
-def _searched_alignment(plane: Array, key: Key, name: str) -> Alignment:
-    layout, found = min(_searched(plane, key, name), key=lambda each: _found_log10_p(*each))
-    small = planes.canonical(plane, layout)
-    return _aligned(search.phases_under(found.matrix, small, layout), layout, key)
-
-
-def _aligned(phases: NDArray[np.complex128], layout: Layout, key: Key) -> Alignment:
-    cosines = planes.to_numpy(planes.correlation(phases, layout.pattern(key).astype(np.complex128), layout))
-    log10_p = float(statistics.cosine_log10_p(cosines.max(), layout.dimension))
-    return log10_p, layout, (phases * np.conj(embedding.shift_waves(cosines, layout)))[0][layout.bins]
-
-
-def _search_log10_p(plane: Array, key: Key, name: str) -> tuple[float, str]:
-    """log10 p of a deep or exhaustive search of one picture [1, h, w], paid for, and its geometry in words."""
-    tries = _searched(plane, key, name)
-    layout, found = min(tries, key=lambda each: _found_log10_p(*each))
-    hypotheses = sum(tried.hypotheses * where.searches for where, tried in tries)
-    log10_p = float(statistics.bonferroni_log10_p(_found_log10_p(layout, found), hypotheses))
-    return log10_p, geometry.describe(found.matrix)
-
-
-def _searched(plane: Array, key: Key, name: str) -> list[tuple[Layout, search.Found]]:
-    """What the search finds in each layout that it looks in."""
-    height, width = plane.shape[-2:]
-    own = own_layout(min(height, width))
-    tries = []
-    for layout in (each for each in searched_layouts(min(height, width)) if each.short >= own.short):
-        small = planes.canonical(plane, layout)
-        if name == "deep":
-            tries.append((layout, search.deep(small, layout, key, height, width)))
-        else:
-            tries.append((layout, search.exhaustive(small, layout, key)))
-    return tries
-
-
-def _found_log10_p(layout: Layout, found: search.Found) -> float:
-    return float(statistics.cosine_log10_p(found.cosine, layout.dimension))
