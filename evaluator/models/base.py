@@ -1,18 +1,21 @@
 """What every generator of the loop offers: fit once on rows, then sample as often as asked."""
 
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from evaluator.geometry import Rows
 from hygiene.errors import ConfigurationError
 
-__all__ = ["GenerativeModel", "Rows", "checked_bias", "checked_rows"]
+__all__ = ["GenerativeModel", "Rows", "Trainable", "Weights", "checked_bias", "checked_rows"]
+
+Weights = dict[str, NDArray[Any]]
+"""What a model has learned, by name."""
 
 
 class GenerativeModel(Protocol):
-    """A generator of rows. A new one is made for every generation: models never warm-start.
+    """A generator of rows. A new one is made for every generation, and learns from scratch.
 
     sampling_bias is λ in (0, 1]: 1 samples what was fitted, less trades diversity for quality. It is not the
     same quantity in every family (Alemohammad et al. 2023, arXiv:2307.01850): each class says what it
@@ -27,6 +30,26 @@ class GenerativeModel(Protocol):
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` new rows [n, d], drawn with sampling bias λ in (0, 1]."""
+        ...
+
+
+@runtime_checkable
+class Trainable(GenerativeModel, Protocol):
+    """A generator whose learning can be stored, and taken up again by the next generation (a warm start)."""
+
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Learn from `samples` [n, d]: from scratch, or on from `start`, the weights of a model of equal sizes."""
+        ...
+
+    def weights(self) -> Weights:
+        """All that sampling and a warm start need beside the parameters."""
+        ...
+
+    def restore(self, weights: Weights) -> None:
+        """Become the fitted model of equal parameters that gave `weights`: it samples the same, bit for bit.
+
+        Raises ConfigurationError for weights of another shape.
+        """
         ...
 
 

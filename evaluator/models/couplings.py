@@ -24,12 +24,14 @@ class Couplings(nn.Module):
         self.still = d // 2
         moved = d - self.still
         self.networks = nn.ModuleList(StackedMlp(self.still, width, depth, 2 * moved, [source]) for _ in range(layers))
-        self.orders = [
+        orders = [
             torch.cat(
                 [torch.randperm(moved, generator=source) + self.still, torch.randperm(self.still, generator=source)]
             )
             for _ in range(layers)
         ]
+        self.orders: Tensor  # [layers, d]
+        self.register_buffer("orders", torch.stack(orders))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """z [n, d], and log |det ∂z/∂x| [n]."""
@@ -43,7 +45,7 @@ class Couplings(nn.Module):
 
     def inverse(self, z: Tensor) -> Tensor:
         """x [n, d]."""
-        for network, order in zip(reversed(self.networks), reversed(self.orders), strict=True):
+        for network, order in zip(reversed(self.networks), self.orders.flip(0), strict=True):
             z = z[:, torch.argsort(order)]
             a, b = z[:, : self.still], z[:, self.still :]
             shift, log_scale = self._affine(network, a)

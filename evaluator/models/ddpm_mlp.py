@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.clusters import clustered
+from evaluator.models.weights import given, one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -53,7 +54,8 @@ class DdpmMlp:
     sampling_steps: int = 50
     clusters: int = 0
     name: str = field(default="ddpm_mlp", init=False)
-    shares: Rows = field(init=False, repr=False, compare=False)  # [clusters], of the training rows
+    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [clusters]; without them [1]
+    _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
     _scale: Scale = field(init=False, repr=False, compare=False)
     _network: StackedMlp = field(init=False, repr=False, compare=False)
 
@@ -64,9 +66,26 @@ class DdpmMlp:
                 f"{self!r}: steps, width, depth, batch and sampling_steps must be ≥ 1, rate > 0, clusters 0 or ≥ 2"
             )
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, d], n ≥ 2 and ≥ clusters."""
-        fit_side_by_side([self], [samples], [rng])
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, d], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on."""
+        fit_side_by_side([self], [samples], [rng], None if start is None else [start])
+
+    def weights(self) -> Weights:
+        return prefixed(
+            scale=self._scale.weights(),
+            clusters={"shares": self.shares, "centres": self._centres},
+            network=taken(self._network),
+        )
+
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
+
+        from evaluator.models.stacked import Scale
+
+        self._scale = Scale.restored(part(weights, "scale"))
+        self.shares, self._centres = one(weights, "clusters.shares"), one(weights, "clusters.centres")
+        self._network = _made(self, self._scale.mean.size, [Generator()])
+        given(self._network, part(weights, "network"))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""
@@ -78,7 +97,7 @@ class DdpmMlp:
         if self.clusters and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
         with one_thread(), torch.inference_mode():
-            classes = rng.choice(len(self.shares), n, p=self.shares) if self.clusters else np.zeros(n, dtype=np.int64)
+            classes = rng.choice(self.clusters, n, p=self.shares) if self.clusters else np.zeros(n, dtype=np.int64)
             condition = _one_hot(torch.from_numpy(classes), self.clusters)[None]
             return self._scale.outward(self._denoised(condition, bias, stacked.generators([rng])))
 
@@ -109,7 +128,12 @@ class DdpmMlp:
         return v + guidance * (v - _velocity(self._network, x, tensor(time), 0 * condition))
 
 
-def fit_side_by_side(models: Sequence[DdpmMlp], samples: Sequence[Rows], rngs: Sequence[np.random.Generator]) -> None:
+def fit_side_by_side(
+    models: Sequence[DdpmMlp],
+    samples: Sequence[Rows],
+    rngs: Sequence[np.random.Generator],
+    starts: Sequence[Weights] | None = None,
+) -> None:
     """Fit every model to its samples [n, d] with its rng, all in one batch: what seeds of one study cost.
 
     The models have equal parameters and the samples equal shapes. Results are those of one `fit` after the other, up
@@ -124,14 +148,25 @@ def fit_side_by_side(models: Sequence[DdpmMlp], samples: Sequence[Rows], rngs: S
     if any(model != first for model in models) or len({each.shape for each in rows}) > 1:
         raise ConfigurationError("side by side go models of equal parameters on samples of equal shapes")
     with one_thread():
-        scales = [stacked.Scale(each) for each in rows]
+        begun: Sequence[Weights | None] = [None] * len(rows) if starts is None else starts
+        scales = [
+            stacked.Scale(each) if start is None else stacked.Scale.restored(part(start, "scale"))
+            for each, start in zip(rows, begun, strict=True)
+        ]
         scaled = stack([scale.inward(each) for scale, each in zip(scales, rows, strict=True)])
-        classes = [clustered(each.numpy(), first.clusters, rng) for each, rng in zip(scaled, rngs, strict=True)]
-        conditions = stack([_one_hot(from_numpy(each), first.clusters) for each in classes])
-        network = _trained(first, scaled, conditions, stacked.generators(rngs))
-    for index, model in enumerate(models):
+        found = [
+            clustered(each.numpy(), first.clusters, rng, None if start is None else one(start, "clusters.centres"))
+            for each, rng, start in zip(scaled, rngs, begun, strict=True)
+        ]
+        conditions = stack([_one_hot(from_numpy(each.labels), first.clusters) for each in found])
+        sources = stacked.generators(rngs)
+        network = _made(first, scaled.shape[2], sources)
+        if starts is not None:
+            given(network, stacked.together([part(start, "network") for start in starts]))
+        _learn(first, network, scaled, conditions, sources)
+    for index, (model, clusters) in enumerate(zip(models, found, strict=True)):
         model._scale, model._network = scales[index], copy.deepcopy(network)
-        model.shares = conditions[index].numpy().mean(axis=0, dtype=np.float64)
+        model.shares, model._centres = clusters.shares, clusters.centres
         stacked.member(model._network, index)
 
 
@@ -141,18 +176,25 @@ def _one_hot(classes: torch.Tensor, clusters: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(classes, clusters).float() if clusters else torch.zeros(len(classes), 0)
 
 
-def _trained(model: DdpmMlp, rows: torch.Tensor, conditions: torch.Tensor, source: list[torch.Generator]) -> StackedMlp:
-    """One network for each of rows [members, n, d] with conditions [members, n, clusters]."""
+def _made(model: DdpmMlp, d: int, source: list[torch.Generator]) -> StackedMlp:
+    """A new network for each of the generators."""
+    from evaluator.models.stacked import StackedMlp
+
+    return StackedMlp(d + 2 * FREQUENCIES + model.clusters, model.width, model.depth, d, source)
+
+
+def _learn(
+    model: DdpmMlp, network: StackedMlp, rows: torch.Tensor, conditions: torch.Tensor, source: list[torch.Generator]
+) -> None:
+    """Train every member on its rows [members, n, d] with conditions [members, n, clusters]."""
     import torch
 
-    from evaluator.models.stacked import StackedMlp, ahead, batches, gathered, normals, train, uniforms
+    from evaluator.models.stacked import ahead, batches, gathered, normals, train, uniforms
 
-    d = rows.shape[2]
-    network = StackedMlp(d + 2 * FREQUENCIES + model.clusters, model.width, model.depth, d, source)
     even = torch.arange(model.batch) / model.batch
     draws = zip(
         batches(rows, model.batch, source),
-        ahead(normals, source, model.batch, d),
+        ahead(normals, source, model.batch, rows.shape[2]),
         ahead(uniforms, source, 1 + model.batch),
         strict=True,
     )
@@ -168,7 +210,6 @@ def _trained(model: DdpmMlp, rows: torch.Tensor, conditions: torch.Tensor, sourc
         return torch.square(v - (cosine * noise - sine * clean)).mean(dim=(1, 2))
 
     train(network, loss, model.steps, model.rate)
-    return network
 
 
 def _velocity(network: StackedMlp, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:

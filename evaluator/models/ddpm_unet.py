@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.clusters import clustered
 from evaluator.models.ddpm_mlp import DROPOUT, LEAST_GUIDED
+from evaluator.models.weights import given, one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -61,7 +62,8 @@ class DdpmUnet:
     clusters: int = 0
     device: str = "cpu"
     name: str = field(default="ddpm_unet", init=False)
-    shares: Rows = field(init=False, repr=False, compare=False)  # [clusters], of the training rows
+    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [clusters]; without them [1]
+    _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
     _scale: Scale = field(init=False, repr=False, compare=False)
     _side: int = field(init=False, repr=False, compare=False)
     _network: Any = field(init=False, repr=False, compare=False)
@@ -79,8 +81,8 @@ class DdpmUnet:
         if self.device not in ("cpu", "cuda"):
             raise ConfigurationError(f"{self!r}: device must be cpu or cuda")
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, channels · side²], n ≥ 2 and ≥ clusters."""
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, channels · side²], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on."""
         rows = checked_rows(samples, at_least=max(2, self.clusters))
         self._side = self._checked_side(rows.shape[1])
         self._check_machine()
@@ -89,16 +91,37 @@ class DdpmUnet:
         from evaluator.models.stacked import Scale, generators
 
         with one_thread():
-            self._scale = Scale(rows)
+            if start is None:
+                self._scale = Scale(rows)
+            else:
+                self.restore(start)
             scaled = self._scale.inward(rows)
-            classes = clustered(scaled.numpy(), self.clusters, rng)
-            self.shares = np.bincount(classes, minlength=max(self.clusters, 1)) / len(rows)
+            found = clustered(scaled.numpy(), self.clusters, rng, None if start is None else self._centres)
+            self.shares, self._centres = found.shares, found.centres
             (source,) = generators([rng])
-            self._network = self._made(source).to(self.device)
-            if self.device == "cuda":
-                self._network = torch.compile(self._network)
-            self._learn(self._images(scaled), torch.from_numpy(classes), source)
+            if start is None:
+                self._network = self._made(source).to(self.device)
+            self._learn(self._images(scaled), torch.from_numpy(found.labels), source)
             self._network.eval()
+
+    def weights(self) -> Weights:
+        return prefixed(
+            scale=self._scale.weights(),
+            clusters={"shares": self.shares, "centres": self._centres},
+            network=taken(self._network),
+        )
+
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
+
+        from evaluator.models.stacked import Scale
+
+        self._scale = Scale.restored(part(weights, "scale"))
+        self.shares, self._centres = one(weights, "clusters.shares"), one(weights, "clusters.centres")
+        self._side = self._checked_side(self._scale.mean.size)
+        self._check_machine()
+        self._network = self._made(Generator()).to(self.device).eval()
+        given(self._network, part(weights, "network"))
 
     def _checked_side(self, d: int) -> int:
         side = math.isqrt(d // self.channels)

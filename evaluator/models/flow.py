@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.principal import Principal
+from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -51,20 +52,36 @@ class Flow:
         if min(sizes) < 1 or self.rate <= 0 or not 0 < self.noise < 1:
             raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate > 0 and 0 < noise < 1")
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, d], n ≥ 2."""
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, d], n ≥ 2; on from `start`, on its components."""
         from torch import from_numpy
 
-        from evaluator.models.couplings import Couplings
         from evaluator.models.stacked import generators
 
         rows = checked_rows(samples, at_least=2)
-        self._ground = Principal(rows, self.dimensions)
         with one_thread():
             (source,) = generators([rng])
-            scores = from_numpy(self._ground.inward(rows).astype(np.float32))
-            self._couplings = Couplings(self._ground.kept, self.layers, self.width, self.depth, source)
-            self._learn(scores, source)
+            if start is None:
+                self._ground = Principal(rows, self.dimensions)
+                self._couplings = self._made(source)
+            else:
+                self.restore(start)
+            self._learn(from_numpy(self._ground.inward(rows).astype(np.float32)), source)
+
+    def _made(self, source: torch.Generator) -> Couplings:
+        from evaluator.models.couplings import Couplings
+
+        return Couplings(self._ground.kept, self.layers, self.width, self.depth, source)
+
+    def weights(self) -> Weights:
+        return prefixed(ground=self._ground.weights(), couplings=taken(self._couplings))
+
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
+
+        self._ground = Principal.restored(part(weights, "ground"), self.dimensions)
+        self._couplings = self._made(Generator())
+        given(self._couplings, part(weights, "couplings"))
 
     def _learn(self, scores: torch.Tensor, source: torch.Generator) -> None:
         from evaluator.models.stacked import ahead, batches, normals, train

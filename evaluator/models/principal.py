@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from evaluator.models.base import Rows
+from evaluator.models.base import Rows, Weights
+from evaluator.models.weights import one
 
 LEAST = 1e-4  # of the largest deviation: narrower directions hold no more than rounding errors
 
@@ -15,12 +16,24 @@ class Principal:
     """
 
     def __init__(self, rows: Rows, dimensions: int) -> None:
-        self.mean = rows.mean(axis=0)
-        centred = rows - self.mean
-        values, vectors = np.linalg.eigh(centred.T @ centred / len(rows))
-        self._deviations = np.sqrt(np.maximum(values[::-1], 0.0))
-        self._basis = vectors[:, ::-1]
-        self.kept = max(int((self._deviations[:dimensions] > LEAST * self._deviations[0]).sum()), 1)
+        mean = rows.mean(axis=0)
+        values, vectors = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+        self._set(mean, np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1], dimensions)
+
+    def _set(self, mean: Rows, deviations: Rows, basis: Rows, dimensions: int) -> None:
+        self.mean, self._deviations, self._basis = mean, deviations, np.ascontiguousarray(basis)
+        self.kept = max(int((deviations[:dimensions] > LEAST * deviations[0]).sum()), 1)
+
+    @classmethod
+    def restored(cls, weights: Weights, dimensions: int) -> "Principal":
+        """The components that gave `weights`."""
+        ground = cls.__new__(cls)
+        mean, deviations, basis = (one(weights, name) for name in ("mean", "deviations", "basis"))
+        ground._set(mean, deviations, basis, dimensions)
+        return ground
+
+    def weights(self) -> Weights:
+        return {"mean": self.mean, "deviations": self._deviations, "basis": self._basis}
 
     def inward(self, rows: Rows) -> Rows:
         """Scores [n, kept] of rows [n, d]."""

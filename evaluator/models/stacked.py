@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from evaluator.models.base import Rows
+from evaluator.models.base import Rows, Weights
+from evaluator.models.weights import one
 
 WARM_UP = 100  # steps until the learning rate is full
 DECAY = 0.98  # of the running mean of the weights, taken every EVERY steps
@@ -117,12 +118,27 @@ def member(parts: nn.Module, index: int) -> None:
         weight.data = weight.data[index : index + 1].clone()
 
 
+def together(weights: Sequence[Weights]) -> Weights:
+    """The weights of single members, put together as members of one network."""
+    return {name: np.concatenate([each[name] for each in weights]) for name in weights[0]}
+
+
 class Scale:
     """Rows [n, d] <-> float32 of mean 0 and mean variance 1; one factor for all columns keeps their proportions."""
 
     def __init__(self, rows: Rows) -> None:
         self.mean = rows.mean(axis=0)
         self.factor = max(float((rows - self.mean).std()), float(np.finfo(np.float64).tiny))
+
+    @classmethod
+    def restored(cls, weights: Weights) -> Scale:
+        """The scale that gave `weights`."""
+        scale = cls.__new__(cls)
+        scale.mean, scale.factor = one(weights, "mean"), float(one(weights, "factor")[0])
+        return scale
+
+    def weights(self) -> Weights:
+        return {"mean": self.mean, "factor": np.array([self.factor])}
 
     def inward(self, rows: Rows) -> Tensor:
         scaled: NDArray[np.float32] = ((rows - self.mean) / self.factor).astype(np.float32)

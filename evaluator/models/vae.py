@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -47,25 +48,43 @@ class Vae:
         if min(self.latent, self.width, self.depth, self.steps, self.batch) < 1 or self.rate <= 0:
             raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1 and rate > 0")
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, d], n ≥ 2."""
-        import torch
-
-        from evaluator.models.stacked import Scale, StackedMlp, generators
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, d], n ≥ 2; on from `start`."""
+        from evaluator.models.stacked import Scale, generators
 
         rows = checked_rows(samples, at_least=2)
-        d = rows.shape[1]
-        self._scale = Scale(rows)
         with one_thread():
             source = generators([rng])
-            self._parts = torch.nn.ModuleDict(
-                {
-                    "encoder": StackedMlp(d, self.width, self.depth, 2 * self.latent, source),
-                    "decoder": StackedMlp(self.latent, self.width, self.depth, d, source),
-                    "noise": torch.nn.ParameterList([torch.zeros(d)]),
-                }
-            )
+            if start is None:
+                self._scale, self._parts = Scale(rows), self._made(rows.shape[1], source)
+            else:
+                self.restore(start)
             self._learn(self._scale.inward(rows)[None], source)
+
+    def _made(self, d: int, source: list[torch.Generator]) -> torch.nn.ModuleDict:
+        import torch
+
+        from evaluator.models.stacked import StackedMlp
+
+        return torch.nn.ModuleDict(
+            {
+                "encoder": StackedMlp(d, self.width, self.depth, 2 * self.latent, source),
+                "decoder": StackedMlp(self.latent, self.width, self.depth, d, source),
+                "noise": torch.nn.ParameterList([torch.zeros(d)]),
+            }
+        )
+
+    def weights(self) -> Weights:
+        return prefixed(scale=self._scale.weights(), parts=taken(self._parts))
+
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
+
+        from evaluator.models.stacked import Scale
+
+        self._scale = Scale.restored(part(weights, "scale"))
+        self._parts = self._made(self._scale.mean.size, [Generator()])
+        given(self._parts, part(weights, "parts"))
 
     def _learn(self, rows: torch.Tensor, source: list[torch.Generator]) -> None:
         from evaluator.models.stacked import ahead, batches, gathered, normals, train
