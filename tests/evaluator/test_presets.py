@@ -15,8 +15,8 @@ from evaluator.models.chains import Chains
 from evaluator.presets import PRESETS, SCALES, make_preset
 from evaluator.presets.base import DRAWN, ChainArm, Comparison, Estimate, LoopArm, Panel, Preset, median_curve, settled
 from evaluator.presets.gaussian import ratio
-from evaluator.presets.mixture25 import change
 from evaluator.presets.runner import run_preset
+from evaluator.presets.three_loops import change
 from hygiene.errors import ConfigurationError
 
 QUICK = ("mad-gaussian-fresh", "mad-gaussian-admissible", "recall-u-curve")

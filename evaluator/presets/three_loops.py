@@ -1,0 +1,78 @@
+"""The paper's three loops, with and without sampling bias: what its experiments have in common."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from evaluator.presets.base import Comparison, Estimate, Measured, Panel, Series, median_curve
+
+LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data")
+DISTANCE, PRECISION, RECALL, COVERAGE = "frechet_distance", "manifold_precision", "manifold_recall", "coverage"
+LOG_DET = "log_det"
+SIGNS = "signs of MAD, §3 to §5"
+
+Signs = Mapping[tuple[str, float], Mapping[str, int | None]]
+"""(loop, λ) -> metric -> sign of its change from the first generation to the last ones; 0: it stays; None: reported."""
+
+
+def label(loop: str, bias: float) -> str:
+    """The name of the arm."""
+    return f"{loop}, λ = {bias:g}"
+
+
+def halves(loop: str, samples: int) -> dict[str, int]:
+    """Sizes of a loop's generations: all synthetic in the closed loop, half of them real in the others."""
+    return {"n_s": samples} if loop == "fully_synthetic" else {"n_s": samples // 2, "n_r": samples // 2}
+
+
+def told(name: str) -> str:
+    """A metric, or the name of an arm, in words."""
+    return name.replace("log_det", "log-determinant").replace("_", " ").replace("frechet", "Fréchet")
+
+
+def change(series: Series) -> Series:
+    """Mean of the last tenth of the generations less the first one, per seed [seeds]."""
+    tenth = max(1, series.shape[1] // 10)
+    difference: Series = series[:, -tenth:].mean(axis=1) - series[:, 0]
+    return difference
+
+
+def changes(signs: Signs, stays: float = 0.0) -> list[Comparison]:
+    """A row for every entry of `signs`. stays: how far a metric may move that is said to stay."""
+    return [
+        signed(
+            f"change of {told(metric)}, {told(label(loop, bias))}",
+            partial(_changed, label(loop, bias), metric),
+            sign,
+            stays,
+        )
+        for (loop, bias), expected in signs.items()
+        for metric, sign in expected.items()
+    ]
+
+
+def signed(what: str, measure: Callable[[Measured], Estimate], sign: int | None, stays: float = 0.0) -> Comparison:
+    """A row that is compared by sign (0: within `stays`), or only reported (None)."""
+    if sign is None:
+        return Comparison(what, measure)
+    if sign == 0:
+        return Comparison(what, measure, expected=0.0, tolerance=stays, absolute=True, source=SIGNS)
+    return Comparison(what, measure, sign=sign, source=SIGNS)
+
+
+def _changed(arm: str, metric: str, measured: Measured) -> Estimate:
+    return Estimate.of(change(measured[arm][metric]))
+
+
+def panels(metrics: Sequence[str], biases: Sequence[float], measured: Measured) -> list[Panel]:
+    """A plot per metric and λ with a line per loop."""
+    return [
+        Panel(
+            f"λ = {bias:g}",
+            "generation",
+            told(metric),
+            [median_curve(told(loop), measured[label(loop, bias)][metric]) for loop in LOOPS],
+            log_y=metric == DISTANCE,
+        )
+        for metric in metrics
+        for bias in biases
+    ]
