@@ -1,7 +1,10 @@
 """Pictures that carry no mark: tiles of photographs and drawings at several scales, grey and drawn ones, patterns."""
 
+import gzip
 import io
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,22 +13,31 @@ from PIL import Image, ImageDraw
 Pixels = NDArray[np.uint8]
 SCALES = (1.0, 0.7, 0.5, 0.35)
 MOST = 60
-"""Tiles of one size that one picture may give at one scale, chosen at random."""
+"""Tiles that one picture may give of one grid, chosen at random."""
+
+GARMENTS = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 
 COMPRESSED = (("JPEG 4:2:0, q95", 95, 2), ("JPEG 4:2:0, q80", 80, 2), ("JPEG 4:4:4, q90", 90, 0))
 
 
-def tiles(image: Image.Image, side: int, rng: np.random.Generator) -> Iterator[Pixels]:
-    """Squares that do not overlap, from the picture at each of SCALES."""
+def scaled(image: Image.Image) -> Iterator[Pixels]:
+    """The picture at each of SCALES, as long as a tile of 256 pixels has room."""
     for scale in SCALES:
         width, height = (round(each * scale) for each in image.size)
-        if min(width, height) < side:
+        if min(width, height) < 256:
             return
-        pixels = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
-        places = [(y, x) for y in range(0, height - side + 1, side) for x in range(0, width - side + 1, side)]
-        for i in rng.permutation(len(places))[:MOST]:
-            y, x = places[i]
-            yield pixels[y : y + side, x : x + side]
+        yield np.asarray(image.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def places(shape: tuple[int, ...], side: int, rng: np.random.Generator, step: int = 1) -> list[tuple[int, int]]:
+    """Corners of squares that do not overlap, on a grid whose start is drawn among multiples of `step`; MOST at most.
+
+    Another start is another question to the same picture: it puts each bit of a message elsewhere.
+    """
+    starts = (step * int(rng.integers(0, max(1, min(side, size - side + 1) // step))) for size in shape[:2])
+    rows, columns = (range(start, size - side + 1, side) for start, size in zip(starts, shape[:2], strict=True))
+    corners = [(y, x) for y in rows for x in columns]
+    return [corners[i] for i in rng.permutation(len(corners))[:MOST]]
 
 
 def compressed(pixels: Pixels, quality: int, subsampling: int) -> bytes:
@@ -81,4 +93,20 @@ def line_art(rng: np.random.Generator) -> Pixels:
     return np.asarray(image)
 
 
-MADE = {"flat and ramps": flat, "patterns that repeat": pattern, "line art": line_art}
+def mosaic(rng: np.random.Generator) -> Pixels:
+    """Small pictures of clothes (Fashion-MNIST) side by side, each inked in its own colour."""
+    grey = garments()[rng.integers(0, len(garments()), (18, 18))]
+    inks = rng.integers(0, 256, (18, 18, 1, 1, 3))
+    cells = 255 - grey[..., None].astype(int) * (255 - inks) // 255
+    return np.ascontiguousarray(cells.astype(np.uint8).swapaxes(1, 2).reshape(504, 504, 3))
+
+
+@cache
+def garments() -> NDArray[np.uint8]:
+    """60,000 pictures [n, 28, 28] of Debian's dataset-fashion-mnist."""
+    if not GARMENTS.is_file():
+        raise SystemExit("pictures are missing: apt-get install dataset-fashion-mnist (Debian 12)")
+    return np.frombuffer(gzip.decompress(GARMENTS.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
+
+
+MADE = {"flat and ramps": flat, "patterns that repeat": pattern, "line art": line_art, "mosaics of clothes": mosaic}

@@ -8,6 +8,7 @@ two-dimensional transform: with row i moved by i·columns, frequency k of the su
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from hygiene.detectors.mark_table import Mark
 from hygiene.detectors.mark_votes import Plane, cleaned, u_band, votes
 
 Floats = NDArray[np.float64]
+Spectra = NDArray[np.complex128]
 Finding = dict[str, str | float | int]
 
 
@@ -81,13 +83,29 @@ def _best_place(weighted: Plane, mark: Mark, down: int, across: int) -> _Place:
     count = len(mark.bits)
     spectra = line_spectra(folded(weighted * np.float32(count / weighted.size), count), count)
     spectra[:, :: count // mark.period] = 0  # the means of the classes of every period-th bit
-    norms = np.linalg.norm(spectra, axis=1) / math.sqrt(count)
-    totals = np.fft.ifft(spectra.conj() * np.fft.fft(mark.signs), axis=1).real  # [columns, first]
+    centred = np.where(mark.counts, mark.signs - mark.signs[mark.counts].mean(), 0.0)
+    totals = _moved_sums(spectra, centred)
+    norms = _norms(spectra, mark)
     # Lines that are rounding only must not win.
-    scores = np.where(norms > SMALLEST_NORM, totals.T / np.maximum(norms, SMALLEST_NORM), 0.0).T
+    scores = np.where(norms > SMALLEST_NORM, totals / np.maximum(norms, SMALLEST_NORM), 0.0)
     columns, first = (int(i) for i in np.unravel_index(np.argmax(scores), scores.shape))
-    of_bits = np.fft.ifft(spectra[columns]).real
+    of_bits, counts = np.fft.ifft(spectra[columns]).real, np.roll(mark.counts, -first)
+    of_bits = np.where(counts, of_bits - of_bits[counts].mean(), 0.0)
     return _Place(float(scores[columns, first]), of_bits, down, across, columns, first)
+
+
+def _norms(spectra: Spectra, mark: Mark) -> Floats:
+    """Lengths of the votes that count, less their mean: [columns, first], or [columns, 1] where all count."""
+    if mark.counts.all():
+        return np.asarray(np.linalg.norm(spectra, axis=1, keepdims=True) / math.sqrt(len(mark.bits)))
+    squares = _moved_sums(np.fft.fft(np.fft.ifft(spectra).real ** 2), mark.counts)
+    sums = _moved_sums(spectra, mark.counts)
+    return np.asarray(np.sqrt(np.maximum(squares - sums**2 / np.count_nonzero(mark.counts), 0)))
+
+
+def _moved_sums(spectra: Spectra, template: NDArray[Any]) -> Floats:
+    """Sums over r of votes[columns, r] · template[first + r mod n], of votes given as spectra: [columns, first]."""
+    return np.asarray(np.fft.ifft(spectra.conj() * np.fft.fft(template)).real)
 
 
 def folded(weighted: Plane, count: int) -> Floats:
@@ -99,7 +117,7 @@ def folded(weighted: Plane, count: int) -> Floats:
     return np.asarray(sums, dtype=np.float64).reshape(count, count)
 
 
-def line_spectra(grid: Floats, count: int) -> NDArray[np.complex128]:
+def line_spectra(grid: Floats, count: int) -> Spectra:
     """Spectra [columns, k] of the sums S[r] of all grid[i, j] with i·columns + j = r mod count."""
     k = np.arange(count)
     return np.asarray(np.fft.fft2(grid)[k[:, None] * k % count, k])

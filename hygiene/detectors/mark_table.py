@@ -32,6 +32,8 @@ class Mark:
     period  votes are compared within classes of every `period`-th bit, a divisor of their number. 8 for long ASCII:
             its bytes are alike, and a picture that repeats every 64 pixels would agree with what they share. Shorter
             or random messages share too little for that to be evidence, and lose less with 1
+    shared  places in every byte whose bits carry no evidence. Every letter of ASCII begins with 01: against a random
+            message of letters those bits say nothing, but a grain that repeats every 64 pixels agrees with them
     source  where the generator's code sets it
     """
 
@@ -41,11 +43,17 @@ class Mark:
     orders: tuple[str, ...]
     period: int
     source: str
+    shared: tuple[int, ...] = ()
 
     @cached_property
     def signs(self) -> NDArray[np.float64]:
         """−1 for a 0, +1 for a 1: float64 [n]."""
         return np.array([1.0 if bit == "1" else -1.0 for bit in self.bits])
+
+    @cached_property
+    def counts(self) -> NDArray[np.bool_]:
+        """Whether a bit carries evidence: bool [n]."""
+        return ~np.isin(np.arange(len(self.bits)) % 8, self.shared)
 
     @property
     def readings(self) -> frozenset[tuple[str, str]]:
@@ -107,6 +115,7 @@ MARKS = {
             ("bgr",),
             1,
             "https://github.com/invoke-ai/InvokeAI invokeai/backend/image_util/invisible_watermark.py",
+            (0, 1),
         ),
     )
 }

@@ -1,13 +1,14 @@
 """From a low band to one soft vote per block, and from the votes of a picture to one number per bit.
 
-Nothing here knows a message. So whatever is estimated from the picture, the law of `mark_evidence` stays exact.
+Nothing here looks at the bits of a message, only at their number and form. So whatever is estimated from the picture,
+the law of `mark_evidence` stays exact.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from hygiene.detectors.mark_table import DOMAINS, STEP
+from hygiene.detectors.mark_table import DOMAINS, STEP, Mark
 
 Plane = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -58,13 +59,16 @@ def cleaned(raw: Plane) -> tuple[Plane, Plane]:
     return rest, np.asarray(1 / (noise + NOISE_FLOOR))
 
 
-def per_bit(rest: Plane, weights: Plane, count: int, period: int) -> Floats:
-    """Weighted mean vote for each of `count` bits, less the mean of its class of every `period`-th bit: [count].
+def per_bit(rest: Plane, weights: Plane, mark: Mark) -> Floats:
+    """Weighted mean vote for each bit of the message, less the mean of its class of every `period`-th: [n].
 
-    Bits without a block get 0.
+    Bits without a block, and those that carry no evidence, get 0.
     """
+    count = len(mark.bits)
     at = np.arange(rest.size) % count
     sums = np.bincount(at, (rest * weights).ravel(), count)
     totals = np.bincount(at, weights.ravel(), count)
-    means = np.divide(sums, totals, out=np.zeros(count), where=totals > 0).reshape(-1, period)
-    return np.asarray((means - means.mean(axis=0)).ravel())
+    means = np.divide(sums, totals, out=np.zeros(count), where=totals > 0).reshape(-1, mark.period)
+    counts = mark.counts.reshape(means.shape)
+    shares = counts / np.maximum(counts.sum(axis=0), 1)
+    return np.asarray((counts * (means - (shares * means).sum(axis=0))).ravel())

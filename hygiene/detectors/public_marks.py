@@ -89,8 +89,8 @@ def uncropped(chroma: Chroma, marks: list[Mark]) -> Iterator[Found]:
             rest, weights = cleaned(votes(band, domain))
             for mark in marks:
                 share = KNOWN_SHARE / known if (domain, order) in mark.readings else (1 - KNOWN_SHARE) / other
-                of_bits = per_bit(rest, weights, len(mark.bits), mark.period)
+                of_bits = per_bit(rest, weights, mark)
                 evidence = log10_p(of_bits, mark.signs) - math.log10(share)
-                right = f"{np.count_nonzero(of_bits * mark.signs > 0)} of {len(mark.bits)}"
+                right = f"{np.count_nonzero(of_bits * mark.signs > 0)} of {np.count_nonzero(mark.counts)}"
                 where: Finding = {"mark": mark.name, "domain": domain, "order": order, "bits": right}
                 yield Found(evidence, agreement(of_bits, mark.signs), where)

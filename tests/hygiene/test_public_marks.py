@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -180,14 +181,32 @@ def test_what_changes_slowly_is_not_the_message():
     assert weights[:, :24].min() > 20 * weights[:, 40:].max()
 
 
-def test_what_repeats_every_64_pixels_is_no_evidence_for_long_ascii():
-    mark = MARKS["sd1"]
-    repeats = np.resize(mark.signs.reshape(-1, 8).sum(axis=0), (64, 64)).astype(np.float32)
-    of_bits = mark_votes.per_bit(repeats, np.ones((64, 64), np.float32), 136, 8)
-    assert mark_evidence.log10_p(of_bits, mark.signs) == 0
-    assert mark_evidence.log10_p(mark_votes.per_bit(repeats, np.ones((64, 64), np.float32), 136, 1), mark.signs) < -9
-    place = mark_crops._best_place(np.tile(repeats, (3, 3))[:136, :136], mark, 0, 0)
-    assert place.agreement == pytest.approx(0, abs=1e-6)
+@pytest.mark.parametrize("name", ["sd1", "sd1-inpainting", "invokeai"])
+def test_what_repeats_every_64_pixels_is_no_evidence_for_ascii(name):
+    """The repeated pattern is the one that agrees best with the message: every 8th bit's mean."""
+    mark = MARKS[name]
+    whole, even = replace(mark, period=1, shared=()), np.ones((64, 64), np.float32)
+    repeats = np.tile(mark.signs.reshape(-1, 8).sum(axis=0), (64, 8)).astype(np.float32)
+    assert mark_evidence.log10_p(mark_votes.per_bit(repeats, even, whole), mark.signs) < -6
+    assert mark_evidence.log10_p(mark_votes.per_bit(repeats, even, mark), mark.signs) > -2.5
+    larger = np.tile(repeats, (4, 4))[: len(mark.bits), : len(mark.bits)]
+    before, after = (mark_crops._best_place(larger, each, 0, 0).agreement for each in (whole, mark))
+    assert before > 4.5
+    assert after < 3
+
+
+def test_bits_that_all_letters_share_count_for_nothing():
+    mark = MARKS["invokeai"]
+    letters = {f"{byte:08b}"[:2] for byte in b"InvokeAI"}
+    assert letters == {"01"}
+    assert mark.counts.sum() == 48
+    message = np.resize(mark.signs, (64, 64)).astype(np.float32)
+    shared = np.where(np.resize(mark.counts, (64, 64)), 0, message)
+    even = np.ones((64, 64), np.float32)
+    assert not mark_votes.per_bit(shared, even, mark).any()
+    both = [mark_votes.per_bit(votes, even, mark) for votes in (message, message - 2 * shared)]
+    np.testing.assert_array_equal(*both)
+    assert abs(both[0].sum()) < 1e-6
 
 
 # The law
@@ -238,19 +257,39 @@ def test_votes_that_are_rounding_are_no_evidence():
 # Crops
 
 
-@pytest.mark.parametrize(("name", "left", "top"), [("sdxl", 37, 50), ("flux", 8, 16), ("sd1", 61, 3)])
-def test_a_crop_is_found_where_it_was_cut(name, left, top):
+@pytest.mark.parametrize(
+    ("name", "side", "left", "top"),
+    [("sdxl", 512, 37, 50), ("flux", 512, 8, 16), ("sd1", 512, 61, 3), ("invokeai", 400, 21, 30)],
+)
+def test_a_crop_is_found_where_it_was_cut(name, side, left, top):
     mark = MARKS[name]
-    marked = as_generators_do(photograph(), mark, mark.domain, "bgr")
+    marked = as_generators_do(photograph("astronaut" if side == 512 else "coffee", side), mark, mark.domain, "bgr")
     part = plain(np.ascontiguousarray(marked[top : top + 400, left : left + 360]))
     assert PublicMarks((name,)).judge("x", part).log10_p > -3
     found = PublicMarks((name,), crop=True).judge("x", part)
     across, down = -left % 8, -top % 8
-    first = ((top + down) // 8 * 64 + (left + across) // 8) % len(mark.bits)
-    columns = 64 % len(mark.bits)
+    first = ((top + down) // 8 * (side // 8) + (left + across) // 8) % len(mark.bits)
+    columns = side // 8 % len(mark.bits)
     assert found.log10_p < -6
     expected = f"grid at {across},{down}, bit {first}, native columns {columns} mod {len(mark.bits)}"
     assert found.finding["crop"] == expected
+
+
+@pytest.mark.parametrize("name", MARKS)
+def test_the_best_place_is_the_one_where_the_votes_agree_best(name):
+    mark, rng = MARKS[name], np.random.default_rng(11)
+    weighted = rng.normal(size=(40, 50)).astype(np.float32)
+    place = mark_crops._best_place(weighted, mark, 0, 0)
+    signs = np.roll(mark.signs, -place.first)
+    assert place.agreement == pytest.approx(mark_evidence.agreement(place.of_bits, signs))
+    assert np.count_nonzero(place.of_bits) == np.count_nonzero(mark.counts)
+    chances = rng.integers(0, len(mark.bits), (200, 2))
+    for columns, first in chances:
+        at = (np.arange(40)[:, None] * columns + np.arange(50) + first) % len(mark.bits)
+        sums = np.bincount(at.ravel(), weighted.ravel(), len(mark.bits)).reshape(-1, mark.period)
+        counts = mark.counts.reshape(sums.shape)
+        of_bits = np.where(counts, sums - (sums * counts).sum(axis=0) / np.maximum(counts.sum(axis=0), 1), 0)
+        assert mark_evidence.agreement(of_bits.ravel(), mark.signs) <= place.agreement + 1e-6
 
 
 def test_searching_crops_pays_for_every_place():
