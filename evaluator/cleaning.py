@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from evaluator.models.base import Rows
 from evaluator.training_sets import TrainingSet, joined
-from hygiene.codecs.spread_vectors import SpreadVectors
+from hygiene.codecs.base import Scores
 from hygiene.errors import InfeasibleError
 
 Mask = NDArray[np.bool_]
@@ -73,6 +73,16 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
+class MarkReader(Protocol):
+    """What reads one key's mark in rows [n, d]."""
+
+    def project(self, rows: Rows) -> Rows:
+        """How clearly each row carries it [n], in standard deviations over real rows."""
+
+    def score(self, rows: Rows) -> Scores:
+        """The same, with log10 p over the key."""
+
+
 class Gate(Protocol):
     """Says which samples the trainer does not get."""
 
@@ -104,7 +114,7 @@ class MarkDetector:
     `least_statistic`, in standard deviations over real data, or `max_log10_p` decides; the other is off.
     """
 
-    codec: SpreadVectors
+    codec: MarkReader
     least_statistic: float = math.inf
     max_log10_p: float = -math.inf
 
@@ -115,7 +125,7 @@ class MarkDetector:
         return found
 
 
-def recall_threshold(codec: SpreadVectors, tagged: Rows, recall: float) -> float:
+def recall_threshold(codec: MarkReader, tagged: Rows, recall: float) -> float:
     """The statistic at or above which a further tagged sample lies with probability ≥ `recall`.
 
     The ⌊(1−recall)(n+1)⌋-th smallest of n calibration scores (the split-conformal bound, marginal over both

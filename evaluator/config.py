@@ -41,11 +41,14 @@ class Filter:
 class Tagging:
     """How what a generation publishes is marked: none, blind or informed.
 
-    strength  in standard deviations of the keyed projection over real data; 4 when not given
+    strength  of vectors, in standard deviations of the keyed projection over real data; 4 when not given
     key_file  a key made by `hygiene keygen`; without it the key is derived from the seed
     rotate    every generation tags with a subkey of its own; its readers look for that subkey
     adoption  share of what is published that is tagged, 0..1: the share of generators that tag, where all learn from
               one pool
+    codec     vectors: a shift along a secret direction, for any rows; spread, dwt_dct_svd, rivagan: hygiene's codecs,
+              for pictures (`pixel_codecs`). Blind changes every sample, informed those that lack the mark
+    psnr      of spread, in dB; not given: 40 where blind, as strong as it takes where informed
     """
 
     mode: str = "none"
@@ -53,11 +56,32 @@ class Tagging:
     key_file: str | None = None
     rotate: bool = False
     adoption: float = 1.0
+    codec: str = "vectors"
+    psnr: float | None = None
 
     @property
     def alpha(self) -> float:
         """The strength, its default filled in."""
         return 4.0 if self.strength is None else self.strength
+
+
+@dataclass(frozen=True)
+class Processing:
+    """What happens to published pictures before anyone trains on them.
+
+    format   none: samples stay the floats they are; png: rounded to 8 bits; jpeg
+    quality  of the JPEG, 1..95; 75 when not given
+    resize   scale that pictures are made smaller to, and large again, before they are stored
+    """
+
+    format: str = "none"
+    quality: int | None = None
+    resize: float | None = None
+
+    @property
+    def jpeg_quality(self) -> int:
+        """The quality, its default filled in."""
+        return 75 if self.quality is None else self.quality
 
 
 @dataclass(frozen=True)
@@ -107,6 +131,7 @@ class LoopConfig:
     features: Choice = field(default_factory=lambda: Choice("identity"))
     filter: Filter = field(default_factory=Filter)
     tagging: Tagging = field(default_factory=Tagging)
+    processing: Processing = field(default_factory=Processing)
     metrics: dict[str, dict[str, Any]] = field(default_factory=lambda: {"frechet": {}, "manifold": {}})
 
     def __post_init__(self) -> None:
@@ -141,7 +166,8 @@ class LoopConfig:
                 "a filter in a closed, fully synthetic pool has nothing better to keep: it only shrinks n, "
                 "so collapse comes faster"
             )
-        if self.filter.mode == "detector" and self.tagging.mode == "informed" and self.filter.recall is not None:
+        informed = self.tagging.mode == "informed" and self.tagging.codec == "vectors"
+        if self.filter.mode == "detector" and informed and self.filter.recall is not None:
             found.append(
                 "informed tagging brings every sample to the same score: a threshold cannot exclude a share "
                 f"recall = {self.filter.recall} of them, it excludes all; read the realised tpr"
@@ -195,7 +221,7 @@ def _is_required(item: Field[Any]) -> bool:
 
 def _value(value: Any, hint: Any, name: str) -> Any:
     """One field, as its record or as the plain value it is."""
-    nested = next((kind for kind in (hint, *get_args(hint)) if kind in (Choice, Filter, Tagging)), None)
+    nested = next((kind for kind in (hint, *get_args(hint)) if kind in (Choice, Filter, Tagging, Processing)), None)
     if nested is None or value is None:
         return value
     if nested is Choice:

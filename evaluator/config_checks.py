@@ -12,6 +12,8 @@ LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data", "rising_tide
 POOLS = ("previous", "all")
 FILTERS = ("none", "simulated", "detector")
 TAGGINGS = ("none", "blind", "informed")
+CODECS = ("vectors", "spread", "dwt_dct_svd", "rivagan")
+FORMATS = ("none", "png", "jpeg")
 
 MOST = 10**9  # samples or generations: more is a slip of the finger
 STRONGEST = 1e6  # beyond, sums of squares lose the data beside the mark
@@ -23,6 +25,7 @@ def check(config: "LoopConfig") -> None:
     _check_loop(config)
     _check_filter(config)
     _check_tagging(config)
+    _check_processing(config)
 
 
 def _check_types(record: Any, where: str) -> None:
@@ -44,10 +47,13 @@ def _check_values(config: "LoopConfig") -> None:
     _check_types(config, "")
     _check_types(config.filter, "filter.")
     _check_types(config.tagging, "tagging.")
+    _check_types(config.processing, "processing.")
     _check_name(config.loop, LOOPS, "loop")
     _check_name(config.pool, POOLS, "pool")
     _check_name(config.filter.mode, FILTERS, "filter.mode")
     _check_name(config.tagging.mode, TAGGINGS, "tagging.mode")
+    _check_name(config.tagging.codec, CODECS, "tagging.codec")
+    _check_name(config.processing.format, FORMATS, "processing.format")
     least = {"n_ini": 2, "n_s": 1, "n_r": 0, "generations": 1, "seed": 0, "n_reference": 2}
     least |= {"max_scrape": 1, "keep_samples": 0, "probe_keys": 0}
     for name, bound in least.items():
@@ -143,8 +149,9 @@ def _check_detector(config: "LoopConfig", given: list[str]) -> None:
 def _check_tagging(config: "LoopConfig") -> None:
     tagging = config.tagging
     if tagging.mode == "none":
-        given = [name for name in ("strength", "key_file") if getattr(tagging, name) is not None]
-        given += [name for name, default in (("rotate", False), ("adoption", 1)) if getattr(tagging, name) != default]
+        given = [name for name in ("strength", "psnr", "key_file") if getattr(tagging, name) is not None]
+        defaults = (("codec", "vectors"), ("rotate", False), ("adoption", 1))
+        given += [name for name, default in defaults if getattr(tagging, name) != default]
         _refuse_unless(not given, f"tagging.{', tagging.'.join(given)} with tagging.mode = none, which marks nothing")
     _check_share(tagging.adoption, "tagging.adoption")
     _refuse_unless(
@@ -157,3 +164,27 @@ def _check_tagging(config: "LoopConfig") -> None:
         0 < tagging.alpha <= STRONGEST,
         f"tagging.strength is {tagging.alpha}, expected more than 0, at most {STRONGEST:g} standard deviations",
     )
+    _refuse_unless(
+        tagging.strength is None or tagging.codec == "vectors",
+        f"tagging.strength with tagging.codec = {tagging.codec}: it is in deviations of vectors; spread takes a psnr",
+    )
+    _refuse_unless(
+        tagging.psnr is None or (tagging.codec == "spread" and 30 <= tagging.psnr <= 60),
+        f"tagging.psnr is {tagging.psnr} with tagging.codec = {tagging.codec}: expected 30 to 60 dB, of spread alone",
+    )
+
+
+def _check_processing(config: "LoopConfig") -> None:
+    chosen = config.processing
+    if chosen.quality is not None:
+        _refuse_unless(
+            chosen.format == "jpeg" and 1 <= chosen.quality <= 95,
+            f"processing.quality is {chosen.quality} with processing.format = {chosen.format}: expected 1 to 95, with "
+            "jpeg",
+        )
+    if chosen.resize is not None:
+        _refuse_unless(
+            chosen.format != "none" and 0 < chosen.resize < 1,
+            f"processing.resize is {chosen.resize} with processing.format = {chosen.format}: expected a scale between "
+            "0 and 1, of png or jpeg",
+        )

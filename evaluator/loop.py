@@ -55,7 +55,7 @@ class LoopRun:
     def __init__(self, config: LoopConfig, setup: Setup) -> None:
         self.config, self.setup = config, setup
         self.initial = initial_set(config, setup.source)
-        self.marking = Marking(config, self.initial.rows)
+        self.marking = Marking(config, self.initial.rows, setup.source.shape)
 
     def rng(self, generation: int, purpose: str) -> np.random.Generator:
         return stream(self.config.seed, generation, purpose)

@@ -1,15 +1,17 @@
 """Tagging inside one loop: the key, the codec of each generation, what is published and what is read of it."""
 
 import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from evaluator.cleaning import Mask
-from evaluator.config import LoopConfig, Tagging
+from evaluator.config import LoopConfig
 from evaluator.models.base import Rows
 from evaluator.probes import carried_mark, mark_probes
-from hygiene.codecs.spread_vectors import SpreadVectors
+from evaluator.processing import processor_of
+from evaluator.row_codecs import RowCodec, codecs_of
 from hygiene.keys import Key, load_key
 
 
@@ -22,11 +24,11 @@ def loop_key(config: LoopConfig) -> Key | None:
     return Key(hashlib.sha256(f"self-consuming loop {config.seed}".encode()).digest())
 
 
-def published(codec: SpreadVectors | None, tagging: Tagging, raw: Rows, carries: Mask | None = None) -> Rows:
-    """What leaves the generator [n, d]: `raw`, marked as `tagging` says, where `carries` [n] is true."""
-    if codec is None:
+def tagged(codec: RowCodec | None, raw: Rows, carries: Mask | None = None) -> Rows:
+    """`raw` [n, d], marked where `carries` [n] is true."""
+    if codec is None or (carries is not None and not carries.any()):
         return raw
-    marked = codec.embed(raw, tagging.alpha, informed=tagging.mode == "informed")
+    marked = codec.embed(raw)
     return marked if carries is None else np.where(carries[:, None], marked, raw)
 
 
@@ -35,19 +37,22 @@ class Marking:
 
     config  the loop's
     real    the rows [n, d] that generation 1 learns from: they fix the mark's unit
+    shape   what one row folds into
     """
 
-    def __init__(self, config: LoopConfig, real: Rows) -> None:
-        self.tagging, self.real, self.key = config.tagging, real, loop_key(config)
-        self._fixed = None if self.key is None else SpreadVectors(self.key, real)
-        others = [] if self.key is None else [self.key.subkey(f"wrong {i}") for i in range(config.probe_keys)]
-        self._wrong = [SpreadVectors(other, real) for other in others]
+    def __init__(self, config: LoopConfig, real: Rows, shape: tuple[int, ...]) -> None:
+        self.tagging, self.key = config.tagging, loop_key(config)
+        self._process = processor_of(config.processing, shape, real)
+        self._wrong: list[RowCodec] = []
+        if self.key is not None:
+            self._codec_of = lru_cache(maxsize=2)(codecs_of(config.tagging, real, shape))
+            self._wrong = [self._codec_of(self.key.subkey(f"wrong {i}")) for i in range(config.probe_keys)]
 
-    def codec(self, generation: int) -> SpreadVectors | None:
+    def codec(self, generation: int) -> RowCodec | None:
         """What `generation` tags with, and what its output is read with; None without tagging."""
-        if self.key is None or not self.tagging.rotate:
-            return self._fixed
-        return SpreadVectors(self.key.subkey(f"generation {generation}"), self.real)
+        if self.key is None:
+            return None
+        return self._codec_of(self.key.subkey(f"generation {generation}") if self.tagging.rotate else self.key)
 
     def carriers(self, n: int, rng: np.random.Generator) -> Mask | None:
         """Which of `n` published samples are tagged; None = all."""
@@ -55,18 +60,20 @@ class Marking:
         return None if adoption == 1 else rng.random(n) < adoption
 
     def published(self, generation: int, raw: Rows, carries: Mask | None = None) -> Rows:
-        """`raw` [n, d] as `generation` publishes it."""
-        return published(self.codec(generation), self.tagging, raw, carries)
+        """`raw` [n, d] as `generation` publishes it: tagged, and processed where a [processing] is configured."""
+        marked = tagged(self.codec(generation), raw, carries)
+        return marked if self._process is None else self._process(marked)
 
     def readings(self, generation: int, raw: Rows, held_out: Rows, rng: np.random.Generator) -> dict[str, float]:
-        """`probes.mark_probes` of raw output [n, d] against real rows, empty without tagging; with rotating keys also
-        last_key_mark, what is left of the key before. `rng` says which samples are tagged."""
-        codec, strength = self.codec(generation), self.tagging.alpha
+        """`probes.mark_probes` of raw output [n, d] against real rows, and its codec's own; empty without tagging. With
+        rotating keys also last_key_mark, what is left of the key before. `rng` says which samples are tagged."""
+        codec = self.codec(generation)
         if codec is None:
             return {}
         marked = self.published(generation, raw, self.carriers(len(raw), rng))
-        mark = mark_probes(raw, marked, held_out, codec, strength, self._wrong)
+        mark = mark_probes(raw, marked, held_out, codec, codec.unit, self._wrong)
+        mark |= codec.probes(raw, marked, held_out)
         last = self.codec(generation - 1)
         if self.tagging.rotate and generation > 1 and last is not None:
-            mark["last_key_mark"] = carried_mark(raw, held_out, last, strength)
+            mark["last_key_mark"] = carried_mark(raw, held_out, last, last.unit)
         return mark

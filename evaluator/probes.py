@@ -5,17 +5,19 @@ rows that no model was trained on. "The model carries the mark" is a statement a
 single-row AUC stands the z of a hundred rows.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from evaluator.cleaning import MarkReader
 from evaluator.models.base import Rows
-from hygiene.codecs.spread_vectors import SpreadVectors
 
 SET_SIZE = 100
 FPR = 0.01
 
 
 def mark_probes(
-    raw: Rows, marked: Rows, real: Rows, codec: SpreadVectors, strength: float, wrong: list[SpreadVectors]
+    raw: Rows, marked: Rows, real: Rows, codec: MarkReader, strength: float, wrong: Sequence[MarkReader]
 ) -> dict[str, float]:
     """The mark in raw output [n, d] (before tagging) and in published output [n, d].
 
@@ -41,13 +43,13 @@ def mark_probes(
     return values | wrong_key_probes(raw, real, wrong)
 
 
-def carried_mark(raw: Rows, real: Rows, codec: SpreadVectors, strength: float) -> float:
+def carried_mark(raw: Rows, real: Rows, codec: MarkReader, strength: float) -> float:
     """Mean shift of raw output [n, d] against real rows along a key that earlier output was tagged with, in units of
     `strength`: what rotating keys leave behind of each other."""
     return float(codec.project(raw).mean() - codec.project(real).mean()) / strength
 
 
-def wrong_key_probes(raw: Rows, real: Rows, wrong: list[SpreadVectors]) -> dict[str, float]:
+def wrong_key_probes(raw: Rows, real: Rows, wrong: Sequence[MarkReader]) -> dict[str, float]:
     """What the same readings are under keys that were never used: the null, drift of the model included."""
     if not wrong:
         return {}

@@ -55,12 +55,16 @@ def images(
 
 def square(pixels: NDArray[Any], size: int, colour: str) -> NDArray[np.uint8]:
     """The largest centred square of a picture [h, w] or [h, w, 3], uint8 or uint16, as [size · size · channels]."""
-    eight = pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    image = Image.fromarray(eight).convert(MODES[colour])
+    image = Image.fromarray(eight_bits(pixels)).convert(MODES[colour])
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     cut = image.crop((left, top, left + side, top + side))  # resize(box=…) would look at what lies outside
     return np.asarray(cut.resize((size, size), Image.Resampling.LANCZOS)).ravel()
+
+
+def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """`pixels`, uint8 or uint16, at 8 bits, rounded."""
+    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def classes_of(ids: list[str]) -> NDArray[np.int64] | None:
