@@ -60,7 +60,7 @@ def detect(
     """Look for marks, and for what files say of themselves, in IN, a folder of pictures or one picture.
 
     Each line on stdout has id, detector, log10_p, found, and what was found; a picture that cannot be scored has
-    `unreadable` with the reason instead. p is the probability that an unmarked picture scores as high: over the random
+    `unreadable` with the reason instead, and what its bytes declare all the same. p is the probability that an unmarked picture scores as high: over the random
     key for your own mark, over messages for public ones. `declared` is a statement, and true if its file is. A summary
     by source goes to stderr.
 
@@ -124,9 +124,10 @@ def _line(evidence: "Evidence", max_p: float) -> dict[str, Any]:
     from hygiene.detectors.base import Unreadable
 
     if isinstance(evidence, Unreadable):
-        return {"id": evidence.id, "unreadable": evidence.reason}
-    found = evidence.log10_p <= math.log10(max_p)
-    line = {"id": evidence.id, "detector": evidence.detector, "log10_p": evidence.log10_p, "found": found}
+        line: dict[str, Any] = {"id": evidence.id, "unreadable": evidence.reason}
+    else:
+        found = evidence.log10_p <= math.log10(max_p)
+        line = {"id": evidence.id, "detector": evidence.detector, "log10_p": evidence.log10_p, "found": found}
     line |= {"declared": evidence.declared} if evidence.declared else {}
     return line | dict(evidence.finding)
 
@@ -143,11 +144,11 @@ def _sources(line: dict[str, Any]) -> list[str]:
 
 
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:
+    declared = f", declared {line['declared']} ({line['scheme']})" if line.get("declared") else ""
     if "unreadable" in line:
-        return line["id"], "–", f"unreadable: {line['unreadable']}"
+        return line["id"], "–", f"unreadable: {line['unreadable']}{declared}"
     facts = [line[name] for name in ("mark", "search", "name") if name in line and line["found"]]
     facts += [f"generation {line['generation']}"] if "generation" in line else []
     facts += [f"payload {line['payload']}"] if "payload" in line else []
     found = (f"yes ({', '.join(facts)})" if facts else "yes") if line["found"] else "no"
-    found += f", declared {line['declared']} ({line['scheme']})" if line.get("declared") else ""
-    return line["id"], f"{line['log10_p']:.1f}", found
+    return line["id"], f"{line['log10_p']:.1f}", found + declared

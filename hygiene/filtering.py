@@ -26,9 +26,10 @@ class Rule:
     max_log10_p: float
     declared: frozenset[Statement] = frozenset()
 
-    def causes(self, evidence: Detection) -> tuple[str, ...]:
-        """The detectors for whose sake the record goes; empty: it is kept."""
-        marked = (evidence.detector,) if evidence.log10_p <= self.max_log10_p else ()
+    def causes(self, evidence: Evidence) -> tuple[str, ...]:
+        """The detectors for whose sake the record goes; empty: for none. Bytes can say more than can be decoded."""
+        scored = isinstance(evidence, Detection)
+        marked = (evidence.detector,) if scored and evidence.log10_p <= self.max_log10_p else ()
         return marked + ((DECLARED,) if evidence.declared and evidence.declared in self.declared else ())
 
 
@@ -71,9 +72,9 @@ def combined(results: Sequence[Detection | Declared]) -> Detection:
 
 def outcome(evidence: Evidence, rule: Rule) -> Outcome:
     """What becomes of one record."""
-    if isinstance(evidence, Unreadable):
-        return "unreadable"
-    return "excluded" if rule.causes(evidence) else "kept"
+    if rule.causes(evidence):
+        return "excluded"
+    return "unreadable" if isinstance(evidence, Unreadable) else "kept"
 
 
 def split(stream: Iterable[Evidence], rule: Rule) -> Iterator[tuple[Outcome, Evidence]]:
@@ -85,10 +86,10 @@ def count(stream: Iterable[Evidence], rule: Rule) -> Counts:
     """What `split` makes of the stream, counted."""
     kept, excluded, unreadable = 0, Counter[str](), Counter[str]()
     for evidence in stream:
-        if isinstance(evidence, Unreadable):
-            unreadable[kind(evidence.reason)] += 1
-        elif causes := rule.causes(evidence):
+        if causes := rule.causes(evidence):
             excluded[causes[0]] += 1
+        elif isinstance(evidence, Unreadable):
+            unreadable[kind(evidence.reason)] += 1
         else:
             kept += 1
     return Counts(kept, dict(excluded), dict(unreadable))

@@ -47,7 +47,7 @@ def versions() -> dict[str, str]:
 def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
     """One Parquet row per record, in order: id, detector, log10_p, statistic, finding (JSON), declared, reason.
 
-    An unreadable record has a reason and nulls; a scored one has no reason. `mark` is the `fingerprint`.
+    An unreadable record has a reason and no score; a scored one has no reason. `mark` is the `fingerprint`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -59,7 +59,8 @@ def write_scores(path: Path, rows: Sequence[Evidence], mark: str) -> None:
             "log10_p": pa.array([getattr(row, "log10_p", None) for row in rows], pa.float64()),
             "statistic": pa.array([getattr(row, "statistic", None) for row in rows], pa.float64()),
             "finding": pa.array(
-                [json.dumps(row.finding) if isinstance(row, Detection) else None for row in rows], pa.string()
+                [json.dumps(row.finding) if row.finding or isinstance(row, Detection) else None for row in rows],
+                pa.string(),
             ),
             "declared": pa.array([getattr(row, "declared", None) for row in rows], pa.string()),
             "reason": pa.array([getattr(row, "reason", None) for row in rows], pa.string()),
@@ -92,9 +93,9 @@ def read_log10_p(path: Path) -> NDArray[np.float64]:
 
 def _evidence(row: dict[str, Any]) -> Evidence:
     id = _original(row["id"])
+    finding = json.loads(row["finding"] or "{}")
     if row["reason"] is not None:
-        return Unreadable(id, row["reason"])
-    finding = json.loads(row["finding"])
+        return Unreadable(id, row["reason"], row["declared"] or "", finding)
     return Detection(id, row["detector"], row["log10_p"], row["statistic"], finding, row["declared"])
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hygiene import ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, Shard
-from hygiene.detectors.base import Detector, Unreadable
+from hygiene.detectors.base import Declared, Detection, Detector, Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, UnreadableImage
 from hygiene.filtering import Evidence, combined
@@ -114,11 +114,18 @@ def score_shard(task: ScoreTask) -> list[Evidence]:
 def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:
     if isinstance(item, Unreadable):
         return item
-    try:
-        look = Look(item.data, task.max_pixels)
-        return combined([detector.detect(item.id, look) for detector in task.detectors])
-    except UnreadableImage as error:
-        return Unreadable(item.id, str(error))
+    look = Look(item.data, task.max_pixels)
+    reasons: list[str] = []
+    results: list[Detection | Declared] = []
+    for detector in task.detectors:
+        try:
+            results.append(detector.detect(item.id, look))
+        except UnreadableImage as error:
+            reasons.append(str(error))
+    if not reasons:
+        return combined(results)
+    said = next((each for each in results if isinstance(each, Declared)), Declared(item.id, "", ""))
+    return Unreadable(item.id, reasons[0], said.declared, said.finding)
 
 
 def tracked(results: Iterable[Result], listing: Listing, stage: str, progress: Progress | None) -> Iterator[Result]:

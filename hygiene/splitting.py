@@ -12,7 +12,7 @@ from hygiene.datasets import Listing, Reader, Shard, open_writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
-from hygiene.filtering import OUTCOMES, Counts, Evidence, Outcome, Rule, count, outcome, split
+from hygiene.filtering import DECLARED, OUTCOMES, Counts, Evidence, Outcome, Rule, count, outcome, split
 from hygiene.scoring import Scores
 
 
@@ -78,7 +78,7 @@ def copy_shard(task: CopyTask) -> None:
     items = task.reader.read(task.shard, sidecars=True)
     for item, row in zip(items, task.scores.of(task.shard), strict=True):
         if isinstance(item, Unreadable):
-            if not isinstance(row, Unreadable):
+            if not isinstance(row, Unreadable) or row.declared:
                 raise ConfigurationError(f"{item.id} went away during the run ({item.reason}): run it again")
             continue
         for folder, rule in task.targets:
@@ -86,10 +86,12 @@ def copy_shard(task: CopyTask) -> None:
 
 
 def _line(row: Evidence, rule: Rule) -> dict[str, Any]:
-    if isinstance(row, Unreadable):
-        return {"id": row.id, "reason": row.reason}
     causes = rule.causes(row)
-    line = {"id": row.id, "detector": row.detector, "log10_p": row.log10_p, "threshold": rule.max_log10_p}
+    line: dict[str, Any] = {"id": row.id}
+    if isinstance(row, Unreadable):
+        line |= ({"detector": DECLARED, "log10_p": None} if causes else {}) | {"reason": row.reason}
+    else:
+        line |= {"detector": row.detector, "log10_p": row.log10_p, "threshold": rule.max_log10_p}
     line |= {"declared": row.declared} if row.declared else {}
     line |= {"finding": row.finding} if row.finding else {}
     return line | ({"excluded_by": causes} if causes else {})

@@ -42,10 +42,15 @@ class Declared:
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A record that could not be scored, and why: a third outcome, neither kept nor excluded."""
+    """A record that could not be scored, and why: a third outcome, neither kept nor excluded.
+
+    declared, finding  what its bytes say all the same, which takes no pixels; a filter may exclude it for that
+    """
 
     id: str
     reason: str
+    declared: Statement = ""
+    finding: Finding = field(default_factory=dict)
 
 
 class Detector(Protocol):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hygiene.detectors.base import Declared, Finding, Statement
+from hygiene.errors import UnreadableImage
 from hygiene.looks import Look
 from hygiene.provenance import Provenance, read_provenance
 from hygiene.provenance.stealth import declaration_of_file
@@ -24,12 +25,24 @@ class ProvenanceDetector:
         return "provenance"
 
     def detect(self, id: str, look: Look) -> Declared:
-        """What the record `id` declares. Raises UnreadableImage for what is no PNG, JPEG or WebP."""
+        """What the record `id` declares. Raises UnreadableImage for what is no PNG, JPEG or WebP, and with `alpha` for
+        a PNG whose pixels cannot be decoded and that declares nothing besides.
+        """
         found = read_provenance(look.data, self.trust_anchors)
         if self.alpha and found.verdict != "generated":
-            hidden = declaration_of_file(look.data, look.max_pixels)
-            found = Provenance((*found.declarations, hidden)) if hidden else found
+            found = _with_alpha(found, look)
         return Declared(id, self.name, _statement(found), _finding(found))
+
+
+def _with_alpha(found: Provenance, look: Look) -> Provenance:
+    """What alpha hides too. A declaration in the bytes stands, whether or not the pixels can be decoded."""
+    try:
+        hidden = declaration_of_file(look.data, look.max_pixels)
+    except UnreadableImage:
+        if found.verdict == "nothing":
+            raise
+        return found
+    return Provenance((*found.declarations, hidden)) if hidden else found
 
 
 def _statement(found: Provenance) -> Statement:

@@ -1,5 +1,6 @@
 """Other people's marks and statements, on the command line: detect, and filter by what was found."""
 
+import io
 import json
 import os
 import shutil
@@ -11,9 +12,12 @@ from PIL import Image, PngImagePlugin
 from skimage import data
 
 from cli.main import main
+from hygiene.provenance import declare
 
 MADE = Path(__file__).parents[1] / "hygiene/marked"
 """Made by the generators' own watermarking code."""
+
+TRAINED = b"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 PARAMETERS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 300x300"
 
@@ -96,6 +100,65 @@ def test_filter_says_for_each_picture_why_it_went(pool):
 
     assert call(*arguments, "--declared", "none")[0] == 0
     assert sorted(path.name for path in Path("clean/kept").iterdir()) == ["real.jpg", "said.png"]
+
+
+@pytest.fixture(scope="module")
+def broken(pool):
+    """Files whose pixels end early: a PNG with a prompt, a JPEG with IPTC's source type, a capture, and nothing said."""
+    folder = pool / "broken"
+    folder.mkdir()
+    capture = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
+    photograph = io.BytesIO()
+    Image.fromarray(data.chelsea()[:300, :300]).save(photograph, "JPEG", quality=90)
+    files = {
+        "said.png": Path("pool/said.png").read_bytes(),
+        "iptc.jpg": declare(photograph.getvalue()),
+        "capture.jpg": declare(photograph.getvalue()).replace(TRAINED, capture.encode().ljust(len(TRAINED))),
+        "nothing.jpg": photograph.getvalue(),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content[: len(content) * 2 // 3])
+    return folder
+
+
+def test_a_declaration_counts_although_the_pixels_are_gone(broken):
+    arguments = ("filter", "broken", "kept-apart", "--detect", "public,provenance", "--workers", 1)
+    code, out, _ = call(*arguments, "--format", "json")
+    output = json.loads(out)["outputs"][0]
+    assert (code, output["kept"], output["excluded_by"]) == (0, 0, {"provenance": 2})
+    assert (output["seen"], output["unreadable"]) == (4, 2)
+    lines = [json.loads(line) for line in Path("kept-apart/excluded.jsonl").read_text().splitlines()]
+    iptc, said = sorted(lines, key=lambda line: line["id"])
+    assert (said["finding"]["scheme"], iptc["finding"]["scheme"]) == ("Automatic1111", "IPTC")
+    for line in (said, iptc):
+        assert (line["detector"], line["log10_p"], line["excluded_by"]) == ("provenance", None, ["provenance"])
+        assert "truncated" in line["reason"]
+    assert sorted(path.name for path in Path("kept-apart/excluded").iterdir()) == ["iptc.jpg", "said.png"]
+    unreadable = [json.loads(line) for line in Path("kept-apart/unreadable.jsonl").read_text().splitlines()]
+    assert {line["id"]: line.get("declared") for line in unreadable} == {"capture.jpg": "captured", "nothing.jpg": None}
+
+    code, out, _ = call(*arguments, "--format", "json", "--declared", "none")
+    output = json.loads(out)["outputs"][0]
+    assert (output["kept"], output["excluded"], output["unreadable"]) == (0, 0, 4)
+
+
+def test_detect_tells_a_declaration_beside_the_reason(broken):
+    code, out, err = call("detect", "broken", "--detect", "public,provenance", "--workers", 1)
+    lines = {line["id"]: line for line in map(json.loads, out.splitlines())}
+    assert code == 0
+    assert {id: line.get("declared") for id, line in lines.items()} == {
+        "said.png": "generated",
+        "iptc.jpg": "generated",
+        "capture.jpg": "captured",
+        "nothing.jpg": None,
+    }
+    assert all("truncated" in line["unreadable"] for line in lines.values())
+    assert lines["said.png"]["where"] == "PNG tEXt parameters"
+    assert "unreadable: 4" in err
+    assert "declared generated, IPTC: 1" in err
+    _, table, _ = call("detect", "broken/iptc.jpg", "--detect", "public,provenance", "--format", "table")
+    assert "declared generated (IPTC)" in table
+    assert call("detect", "broken", "--detect", "all", "--fail-on-found", "--workers", 1)[0] == 1
 
 
 def test_statements_alone_need_no_key_and_no_policy(pool):

@@ -19,7 +19,12 @@ EVIDENCE = st.one_of(
         st.floats(0, 400),
         declared=st.sampled_from(STATEMENTS),
     ),
-    st.builds(Unreadable, st.text(), st.sampled_from(["empty file", "truncated: early", "truncated: late"])),
+    st.builds(
+        Unreadable,
+        st.text(),
+        st.sampled_from(["empty file", "truncated: early", "truncated: late"]),
+        st.sampled_from(STATEMENTS),
+    ),
 )
 RULES = st.builds(Rule, st.floats(-400, 0), st.frozensets(st.sampled_from(STATEMENTS[1:])))
 
@@ -30,12 +35,14 @@ def test_nothing_is_lost_and_the_order_stays(stream, rule):
     assert [evidence for _, evidence in parts] == stream
     counts = count(stream, rule)
     assert counts.seen == len(stream)
-    assert counts.total_unreadable == sum(isinstance(item, Unreadable) for item in stream)
     excluded = [
         item
         for item in stream
-        if isinstance(item, Detection) and (item.log10_p <= rule.max_log10_p or item.declared in rule.declared)
+        if item.declared in rule.declared or (isinstance(item, Detection) and item.log10_p <= rule.max_log10_p)
     ]
+    unreadable = [item for item in stream if isinstance(item, Unreadable) and item.declared not in rule.declared]
+    assert [evidence for where, evidence in parts if where == "unreadable"] == unreadable
+    assert counts.total_unreadable == len(unreadable)
     assert counts.total_excluded == len(excluded)
     assert [evidence for where, evidence in parts if where == "excluded"] == excluded
 
@@ -46,6 +53,8 @@ def test_the_threshold_itself_excludes():
     assert outcome(at, Rule(math.nextafter(-9.0, -math.inf))) == "kept"
     assert outcome(at, Rule(-math.inf)) == "kept"
     assert outcome(Unreadable("x", "empty file"), Rule(0.0)) == "unreadable"
+    assert outcome(Unreadable("x", "truncated", "edited"), Rule(0.0, frozenset({"generated"}))) == "unreadable"
+    assert outcome(Unreadable("x", "truncated", "edited"), Rule(0.0, frozenset({"edited"}))) == "excluded"
 
 
 def test_each_reason_to_exclude_is_named():

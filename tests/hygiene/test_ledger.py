@@ -12,6 +12,7 @@ from hygiene.records import Entry
 ROWS = [
     Detection("a.png", "spread:12", -123.456789012345, 123.456789012345, {"generator": "g", "note": "é"}),
     Unreadable("b\udc80\udcff.png", "truncated: \udc80 ends early".replace("\udc80", "x")),
+    Unreadable("c.jpg", "truncated: early", "generated", {"scheme": "IPTC"}),
     Detection("ü/日本\n\\u0041.png", "spread:12", 0.0, 0.0),
 ]
 
@@ -23,7 +24,7 @@ def test_scores_come_back_exactly_with_any_file_name(tmp_path):
     assert ledger.read_log10_p(path).tolist() == [-123.456789012345, 0.0]
     assert [item.name for item in path.parent.iterdir()] == ["00000.parquet"]
     columns = pq.read_table(path).to_pydict()
-    assert columns["log10_p"] == [-123.456789012345, None, 0.0]
+    assert columns["log10_p"] == [-123.456789012345, None, None, 0.0]
 
 
 def test_scores_of_something_else_are_not_used(tmp_path):
