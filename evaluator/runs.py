@@ -9,6 +9,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,34 +46,65 @@ class RunRecord:
     features: dict[str, str | None] = field(default_factory=dict)
 
 
-def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
-    """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
+class OpenRun:
+    """A run folder that is being written to; `opened` gives one.
+
+    stored  the generations that are there already
+    state   what the next one starts from; None before the first
+    """
+
+    def __init__(self, config: LoopConfig, folder: Path) -> None:
+        state = _read_state(folder / STATE)
+        rows = _committed_rows(folder, state)
+        _replace(folder / ROWS, "".join(rows).encode())
+        self.config, self._folder = config, folder
+        self.stored = [_generation(folder, t, row) for t, row in enumerate(rows, start=1)]
+        self.state = state if rows else None
+
+    @property
+    def finished(self) -> bool:
+        return len(self.stored) == self.config.generations and bool(_floors(self._folder))
+
+    def begin(self, setup: Setup) -> None:
+        """Store what the metrics look through, and the floors; refuse to go on through another network."""
+        _claim_features(self._folder, described(setup.features), bool(self.stored))
+        _replace(self._folder / FLOORS, _json(floors(self.config, setup)))
+
+    def store(self, step: Generation) -> None:
+        """Add the next generation."""
+        _store(self._folder, step)
+
+
+@contextmanager
+def opened(config: LoopConfig, folder: Path) -> Iterator[OpenRun]:
+    """The run of `config` in `folder`, new or to go on with, held against other processes.
 
     Refuses a folder that holds generations of another configuration, or something else, or that another process is
-    writing to. Any kill leaves a folder that goes on, and the finished generations.jsonl is the same, byte for byte,
-    as without a stop. What is damaged there is computed again.
+    writing to.
     """
     check_choices(config)
     key = loop_key(config)
     _open(folder)
     with locked(folder, {}):
         _claim(folder, config, None if key is None else key.digest)
-        yield from _continued(config, folder, setup)
+        yield OpenRun(config, folder)
 
 
-def _continued(config: LoopConfig, folder: Path, setup: Setup | None) -> Iterator[Generation]:
-    state = _read_state(folder / STATE)
-    rows = _committed_rows(folder, state)
-    _replace(folder / ROWS, "".join(rows).encode())
-    yield from (_generation(folder, t, row) for t, row in enumerate(rows, start=1))
-    if len(rows) == config.generations and _floors(folder):
-        return
-    ground = setup or prepare(config)
-    _claim_features(folder, described(ground.features), bool(rows))
-    _replace(folder / FLOORS, _json(floors(config, ground)))
-    for step in run_loop(config, ground, state if rows else None):
-        _store(folder, step)
-        yield step
+def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
+    """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
+
+    Refuses what `opened` refuses. Any kill leaves a folder that goes on, and the finished generations.jsonl is the
+    same, byte for byte, as without a stop. What is damaged there is computed again.
+    """
+    with opened(config, folder) as run:
+        yield from run.stored
+        if run.finished:
+            return
+        ground = setup or prepare(config)
+        run.begin(ground)
+        for step in run_loop(config, ground, run.state):
+            run.store(step)
+            yield step
 
 
 def read_run(folder: Path) -> RunRecord:
