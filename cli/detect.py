@@ -60,9 +60,9 @@ def detect(
     """Look for marks, and for what files say of themselves, in IN, a folder of pictures or one picture.
 
     Each line on stdout has id, detector, log10_p, found, and what was found; a picture that cannot be scored has
-    `unreadable` with the reason instead, and what its bytes declare all the same. p is the probability that an unmarked picture scores as high: over the random
-    key for your own mark, over messages for public ones. `declared` is a statement, and true if its file is. A summary
-    by source goes to stderr.
+    `unreadable` with the reason instead, and what its bytes declare all the same. p is the probability that an
+    unmarked picture scores as high: over the random key for your own mark, over messages for public ones. `declared`
+    is a statement, and true if its file is. A summary by source goes to stderr.
 
     With --registry, a mark that carries the payload of a registered generator brings name, generation and date; with
     --payload alone, the bits. A line without them says nothing against the mark: a payload needs more of it.

@@ -44,6 +44,18 @@ _OPTIONS = (
         "exhaustive: also rotated, and public marks in crops; slower again. auto: deep where fast found nothing.",
     ),
     two_keys_option,
+    click.option(
+        "--trust-anchors",
+        type=FOLDER,
+        metavar="PEM",
+        help="With --detect provenance: certificates whose C2PA signatures count as trusted, not only as valid.",
+    ),
+    click.option(
+        "--stealth-alpha",
+        is_flag=True,
+        help="With --detect provenance: also read what NovelAI hides in alpha, which decodes PNGs that have one. Costs "
+        "nearly nothing beside marks, and much where only bytes would be read.",
+    ),
 )
 
 
@@ -56,6 +68,8 @@ class Wanted:
     generators: Sequence[str]
     search: str
     two_keys: bool
+    trust_anchors: Path | None = None
+    stealth_alpha: bool = False
 
     def detectors(self, registry: "Registry | None" = None) -> "list[Detector]":
         """Of public marks there is one detector, which pays for all of them. registry: names for payloads."""
@@ -65,7 +79,12 @@ class Wanted:
         made: list[Detector] = [*self._own(registry)] if "own" in chosen else []
         if public := tuple(name for name in chosen if name not in ("own", "provenance")):
             made.append(PublicMarks(public, crop=self.search == "exhaustive"))
-        return [*made, _provenance()] if "provenance" in chosen else made
+        if "provenance" in chosen:
+            return [*made, self._provenance()]
+        for option, given in (("--trust-anchors", self.trust_anchors), ("--stealth-alpha", self.stealth_alpha)):
+            if given:
+                raise ConfigurationError(f"{option} is about what files say of themselves: add --detect provenance")
+        return made
 
     @property
     def max_p(self) -> float:
@@ -86,13 +105,14 @@ class Wanted:
         made = made or [KeyedDetector(codec, key, registry=registry)]
         return [TwoKeyDetector(each) for each in made] if self.two_keys else made
 
+    def _provenance(self) -> "Detector":
+        from hygiene.detectors import ProvenanceDetector
+        from hygiene.provenance import load_trust_anchors
 
-def _provenance() -> "Detector":
-    from hygiene.detectors import ProvenanceDetector
-
-    if importlib.util.find_spec("c2pa") is None:
-        note("C2PA manifests are found but not read: pip install 'hygiene-toolkit[provenance]'")
-    return ProvenanceDetector()
+        anchors = load_trust_anchors(self.trust_anchors) if self.trust_anchors else ""
+        if importlib.util.find_spec("c2pa") is None:
+            note("C2PA manifests are found but not read: pip install 'hygiene-toolkit[provenance]'")
+        return ProvenanceDetector(anchors, self.stealth_alpha)
 
 
 def detectors_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,9 +125,12 @@ def detectors_options(command: Callable[..., Any]) -> Callable[..., Any]:
         generators: tuple[str, ...],
         search: str,
         two_keys: bool,
+        trust_anchors: Path | None,
+        stealth_alpha: bool,
         **others: Any,
     ) -> Any:
-        return command(wanted=Wanted(names, key_file, generators, search, two_keys), **others)
+        wanted = Wanted(names, key_file, generators, search, two_keys, trust_anchors, stealth_alpha)
+        return command(wanted=wanted, **others)
 
     return reduce(lambda inner, option: option(inner), reversed(_OPTIONS), with_wanted)
 

@@ -93,10 +93,11 @@ def filter(
       hygiene filter pool levels --key my.key --recall 0.5 --recall 0.9 --calibration calibration.json
       hygiene filter crawled clean --detect public,provenance --max-p 1e-6
     """
+    from hygiene.detectors import ProvenanceDetector
     from hygiene.pipeline import filter_dataset
 
     detectors = wanted.detectors()
-    statements_only = all(detector.name == "provenance" for detector in detectors)
+    statements_only = all(isinstance(detector, ProvenanceDetector) for detector in detectors)
     policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only, wanted.max_p)
     with common.progress() as progress:
         report = filter_dataset(

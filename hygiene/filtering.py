@@ -28,8 +28,9 @@ class Rule:
 
     def causes(self, evidence: Evidence) -> tuple[str, ...]:
         """The detectors for whose sake the record goes; empty: for none. Bytes can say more than can be decoded."""
-        scored = isinstance(evidence, Detection)
-        marked = (evidence.detector,) if scored and evidence.log10_p <= self.max_log10_p else ()
+        marked: tuple[str, ...] = ()
+        if isinstance(evidence, Detection) and evidence.log10_p <= self.max_log10_p:
+            marked = (evidence.detector,)
         return marked + ((DECLARED,) if evidence.declared and evidence.declared in self.declared else ())
 
 

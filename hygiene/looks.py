@@ -21,13 +21,14 @@ class Look:
     @cached_property
     def picture(self) -> Picture:
         """The luma, by the cheapest path."""
-        return luma_of(self._still)
+        return luma_of(self.still)
 
     @cached_property
     def chroma(self) -> Chroma | None:
         """The colour as stored, not enlarged; None for a JPEG without any."""
-        return chroma_of(self._still)
+        return chroma_of(self.still)
 
     @cached_property
-    def _still(self) -> Still:
+    def still(self) -> Still:
+        """The file with its header looked at; a PNG or WebP is decoded in it, at most once."""
         return open_still(self.data, self.max_pixels)

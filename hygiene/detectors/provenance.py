@@ -1,12 +1,13 @@
 """The detector of what files say of themselves: C2PA, IPTC, PNG text, EXIF, GB 45438, stealth alpha."""
 
+import hashlib
 from dataclasses import dataclass
 
 from hygiene.detectors.base import Declared, Finding, Statement
 from hygiene.errors import UnreadableImage
 from hygiene.looks import Look
 from hygiene.provenance import Provenance, read_provenance
-from hygiene.provenance.stealth import declaration_of_file
+from hygiene.provenance.stealth import declaration_of_still, has_place
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,10 @@ class ProvenanceDetector:
 
     @property
     def name(self) -> str:
-        return "provenance"
+        """Says how it was looked: scores are kept under it."""
+        anchors = hashlib.sha256(self.trust_anchors.encode()).hexdigest()[:16]
+        options = ["alpha"] * self.alpha + [f"trust-{anchors}"] * bool(self.trust_anchors)
+        return ":".join(["provenance", *([",".join(options)] if options else [])])
 
     def detect(self, id: str, look: Look) -> Declared:
         """What the record `id` declares. Raises UnreadableImage for what is no PNG, JPEG or WebP, and with `alpha` for
@@ -36,8 +40,10 @@ class ProvenanceDetector:
 
 def _with_alpha(found: Provenance, look: Look) -> Provenance:
     """What alpha hides too. A declaration in the bytes stands, whether or not the pixels can be decoded."""
+    if not has_place(look.data):
+        return found
     try:
-        hidden = declaration_of_file(look.data, look.max_pixels)
+        hidden = declaration_of_still(look.still)
     except UnreadableImage:
         if found.verdict == "nothing":
             raise

@@ -10,8 +10,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from hygiene.errors import ConfigurationError
 from hygiene.provenance.declaration import Declaration
 from hygiene.provenance.vocabulary import declaration_of, term_of
 
@@ -59,6 +61,32 @@ def declarations(data: bytes, format: str, store: bytes, where: str, trust_ancho
         return _unvalidated(store, where, f"broken: {error}")
     found = list(_Report(report, where).declarations())
     return found or [Declaration("other", "C2PA", "a manifest without a claim that can be read", where)]
+
+
+def load_trust_anchors(path: Path) -> str:
+    """The certificates (PEM) whose signatures are to count as trusted.
+
+    Raises ConfigurationError for a file without certificates, and without c2pa-python, which would check them.
+    """
+    try:
+        package()
+    except ImportError:
+        raise ConfigurationError(f"trusting C2PA signatures takes c2pa-python: {INSTALL}") from None
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    return "".join(each.public_bytes(Encoding.PEM).decode() for each in load_certificates(path)[1])
+
+
+def load_certificates(path: Path) -> tuple[bytes, Sequence[Any]]:
+    """A PEM file's bytes, and the certificates in it, of which there is one at least. Raises ConfigurationError."""
+    from cryptography import x509  # comes with c2pa-python
+
+    try:
+        pem = path.read_bytes()
+        return pem, x509.load_pem_x509_certificates(pem)
+    except (OSError, ValueError) as error:
+        detail = getattr(error, "strerror", None) or "no PEM certificates in it"
+        raise ConfigurationError(f"cannot read the certificates {path}: {detail}") from None
 
 
 def package() -> Any:

@@ -50,17 +50,20 @@ class Provenance:
 
     @property
     def decisive(self) -> Declaration | None:
-        """The declaration to tell first: generated, then generated in parts, then edited, captured, other."""
+        """The declaration to tell first: generated, then generated in parts, then edited, captured, other.
+
+        Of equals one of C2PA, which tells who signed it.
+        """
         return min(self.declarations, key=_rank, default=None)
 
 
 _VERDICTS: tuple[Literal["generated", "edited", "captured"], ...] = ("generated", "edited", "captured")
 
 
-def _rank(declaration: Declaration) -> tuple[bool, bool, int]:
+def _rank(declaration: Declaration) -> tuple[bool, bool, int, bool]:
     kind = declaration.kind
     order = _VERDICTS.index(kind) if kind != "other" else len(_VERDICTS)
-    return kind != "generated", not declaration.generative, order
+    return kind != "generated", not declaration.generative, order, declaration.source != "C2PA"
 
 
 def printable(text: str) -> str:

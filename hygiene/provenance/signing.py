@@ -17,7 +17,7 @@ from typing import Any
 
 import hygiene
 from hygiene.errors import ConfigurationError, KeyFileError, TagRefused
-from hygiene.provenance.c2pa import INSTALL, OFFLINE, package
+from hygiene.provenance.c2pa import INSTALL, OFFLINE, load_certificates, package
 from hygiene.provenance.vocabulary import GENERATED
 
 _CURVES = {"secp256r1": "es256", "secp384r1": "es384", "secp521r1": "es512"}
@@ -49,15 +49,8 @@ def load_signer(certificates: Path, key: Path) -> Signer:
     ConfigurationError for certificates that C2PA does not accept or that belong to another key.
     """
     private = _private_key(key)
-    try:
-        from cryptography import x509
-
-        chain = certificates.read_bytes()
-        first = x509.load_pem_x509_certificates(chain)[0]
-    except (OSError, ValueError) as error:
-        detail = getattr(error, "strerror", None) or "no PEM certificates in it"
-        raise ConfigurationError(f"cannot read the signing certificates {certificates}: {detail}") from None
-    if first.public_key() != private.public_key():
+    chain, found = load_certificates(certificates)
+    if found[0].public_key() != private.public_key():
         raise ConfigurationError(
             f"the first certificate of {certificates} does not belong to the key {key}: "
             "expected the signing certificate first, then those that vouch for it"

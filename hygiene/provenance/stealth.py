@@ -7,13 +7,13 @@ bits big-endian, the text.
 
 import numpy as np
 
-from hygiene.errors import TagRefused
-from hygiene.images import MAX_PIXELS, Bytes8, decode_raster, sniff
+from hygiene.images import MAX_PIXELS, Bytes8, Still, open_still, translated
+from hygiene.png import SIGNATURE
 from hygiene.provenance import generators
 from hygiene.provenance.bounded import inflate, load_object
-from hygiene.provenance.containers import png_chunks
 from hygiene.provenance.declaration import Declaration
 
+_PNG = SIGNATURE + b"\0\0\0\rIHDR"
 _COMPRESSED, _PLAIN = b"stealth_pngcomp", b"stealth_pnginfo"
 _HEADER = len(_PLAIN) + 4  # bytes
 _GZIP = 31
@@ -21,17 +21,26 @@ _WHERE = "alpha, lowest bits"
 
 
 def declaration_of_file(data: bytes, max_pixels: int = MAX_PIXELS) -> Declaration | None:
-    """What the alpha of a PNG declares. Decodes the pixels of a file that has alpha, and of no other.
+    """What the alpha of a PNG declares. Decodes the pixels of a file that may hold it, and of no other.
 
-    Lossy formats keep no lowest bits. Raises UnreadableImage for what cannot be decoded.
+    Raises UnreadableImage for what cannot be decoded.
     """
-    if sniff(data) != "png" or not _has_alpha(data):
-        return None
-    try:
-        alpha = decode_raster(data, max_pixels).alpha
-    except TagRefused:  # 16 bits per channel, animations: the scheme knows neither
-        return None
-    return None if alpha is None else declaration_of_alpha(alpha)
+    return declaration_of_still(open_still(data, max_pixels)) if has_place(data) else None
+
+
+def has_place(data: bytes) -> bool:
+    """Whether this is a PNG with 8 bits of alpha. Lossy formats keep no lowest bits, and the scheme knows no others.
+
+    Colour types 4 and 6: transparency by palette or by one colour (tRNS) has no bits to spare.
+    """
+    return data[: len(_PNG)] == _PNG and data[24:25] == b"\x08" and data[25:26] in (b"\4", b"\6")
+
+
+def declaration_of_still(still: Still) -> Declaration | None:
+    """What the alpha of a picture that `has_place` declares, from the one time that it is decoded."""
+    with translated():
+        alpha = np.asarray(still.image.getchannel("A"))
+    return declaration_of_alpha(alpha)
 
 
 def declaration_of_alpha(alpha: Bytes8) -> Declaration | None:
@@ -64,9 +73,3 @@ def _bytes(alpha: Bytes8, start: int, count: int) -> bytes:
     first, last = 8 * start // height, -(-8 * (start + count) // height)
     bits = (alpha[:, first:last] & 1).T.reshape(-1)[8 * start - first * height :][: 8 * count]
     return np.packbits(bits[: bits.size // 8 * 8]).tobytes()
-
-
-def _has_alpha(data: bytes) -> bool:
-    """Colour type 4 or 6; transparency by palette or by one colour (tRNS) has no lowest bits to hold a text."""
-    first = next(png_chunks(data), None)
-    return first is not None and first[0] == b"IHDR" and data[first[1] + 9 : first[1] + 10] in (b"\4", b"\6")

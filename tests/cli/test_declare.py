@@ -1,7 +1,9 @@
 """Tagging with a declaration: the mark in the pixels, the statement beside it, and neither at the other's cost."""
 
 import datetime
+import json
 import os
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +20,7 @@ from hygiene.errors import ConfigurationError
 from hygiene.keys import Key, write_key
 from hygiene.looks import Look
 from hygiene.pipeline import score_dataset, tag_dataset
-from hygiene.provenance import load_signer, read_provenance
+from hygiene.provenance import load_signer, load_trust_anchors, read_provenance
 
 KEY = Key(b"k" * 32)
 NAMES = ("a.png", "b.jpg", "c.webp")
@@ -122,3 +124,50 @@ def test_on_the_command_line(pictures, files, tmp_path):
     assert CliRunner().invoke(main, [*common, "--declare", *signed]).exit_code == 0
     assert schemes(tmp_path / "out") == [["C2PA", "IPTC"]] * 3
     assert "PRIVATE" not in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def provenance(command, *arguments):
+    words = [command, *map(str, arguments), "--detect", "provenance", "--workers", "1"]
+    result = CliRunner().invoke(main, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_signers_are_trusted_by_the_users_anchors_alone(pictures, files, tmp_path):
+    tag_dataset(pictures, tmp_path / "out", KEY, declare=True, signer=load_signer(*files))
+    anchors = tmp_path / "root.pem"
+    anchors.write_bytes(b"a comment, \xff\n-----BEGIN" + files[0].read_bytes().rpartition(b"-----BEGIN")[2])
+    strangers = tmp_path / "strangers.pem"
+    other = ed25519.Ed25519PrivateKey.generate()
+    strangers.write_bytes(_certificate("Root", other, other, True))
+    for options, state in (
+        ([], "valid"),
+        (["--trust-anchors", strangers], "valid"),
+        (["--trust-anchors", anchors], "trusted"),
+    ):
+        lines = [json.loads(line) for line in provenance("detect", tmp_path / "out", *options).stdout.splitlines()]
+        assert [f"; {state}, signed by" in line["detail"] for line in lines] == [True] * 3
+
+
+@pytest.mark.parametrize("command", ["detect", "filter", "calibrate"])
+def test_what_holds_no_certificates_is_no_anchor(pictures, tmp_path, command):
+    (tmp_path / "note.pem").write_text("trust me")
+    targets = {"detect": (), "filter": (tmp_path / "out",), "calibrate": (tmp_path / "out.json",)}[command]
+    for name, says in (("note.pem", "no PEM certificates in it"), ("absent.pem", "No such file")):
+        result = provenance(command, pictures, *targets, "--trust-anchors", tmp_path / name)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert says in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_anchors_take_the_package_that_checks_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "c2pa", None)
+    with pytest.raises(ConfigurationError, match="takes c2pa-python: pip install"):
+        load_trust_anchors(tmp_path / "root.pem")
+
+
+@pytest.mark.parametrize("options", [("--trust-anchors", "root.pem"), ("--stealth-alpha",)])
+def test_options_of_provenance_without_provenance_are_refused(pictures, options):
+    result = CliRunner().invoke(main, ["detect", str(pictures), "--detect", "public", *options])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{options[0]} is about what files say of themselves: add --detect provenance" in result.stderr

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image, PngImagePlugin
@@ -104,7 +105,7 @@ def test_filter_says_for_each_picture_why_it_went(pool):
 
 @pytest.fixture(scope="module")
 def broken(pool):
-    """Files whose pixels end early: a PNG with a prompt, a JPEG with IPTC's source type, a capture, and nothing said."""
+    """Files whose pixels end early: a PNG with a prompt, a JPEG with IPTC's source type, a capture, nothing said."""
     folder = pool / "broken"
     folder.mkdir()
     capture = "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture"
@@ -167,6 +168,23 @@ def test_statements_alone_need_no_key_and_no_policy(pool):
     assert (code, output["excluded"], output["kept"]) == (0, 2, 3)
     code, _, err = call("filter", "pool", "other", "--detect", "provenance", "--max-p", "0.001")
     assert (code, "no p-value" in err) == (2, True)
+
+
+def test_stealth_alpha_is_read_on_request_and_scored_anew(pool):
+    text = b"stealth_pnginfo" + (8 * len(PARAMETERS)).to_bytes(4, "big") + PARAMETERS.encode()
+    alpha = np.full(300 * 300, 254, np.uint8)
+    alpha[: 8 * len(text)] |= np.unpackbits(np.frombuffer(text, np.uint8))
+    Path("hidden").mkdir()
+    by_columns = alpha.reshape(300, 300).T
+    Image.fromarray(np.dstack([data.chelsea()[:300, :300], by_columns])).save("hidden/nai.png")
+    arguments = ("filter", "hidden", "found", "--detect", "public,provenance", "--workers", 1)
+    assert call(*arguments)[0] == 0
+    assert [path.name for path in Path("found/kept").iterdir()] == ["nai.png"]
+    code, out, _ = call(*arguments, "--stealth-alpha", "--format", "json")
+    assert (code, json.loads(out)["outputs"][0]["excluded_by"]) == (0, {"provenance": 1})
+    (line,) = map(json.loads, Path("found/excluded.jsonl").read_text().splitlines())
+    assert line["finding"]["where"] == "alpha, lowest bits"
+    assert call("filter", "hidden", "said-only", "--detect", "provenance", "--stealth-alpha")[0] == 0
 
 
 @pytest.mark.parametrize(

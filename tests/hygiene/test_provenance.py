@@ -13,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 from skimage import data
 
+from hygiene.codecs.spread import Spread
+from hygiene.detectors import KeyedDetector, PublicMarks
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import UnreadableImage
+from hygiene.keys import Key
 from hygiene.looks import Look
 from hygiene.provenance import Declaration, Provenance, read_provenance
 from hygiene.provenance.bounded import MOST_BYTES
@@ -447,6 +450,26 @@ def test_stealth_alpha_is_looked_for_on_request():
     assert (found.declared, found.finding["detail"]) == ("generated", SETTINGS)
     assert declared(file).declared == ""  # bytes do not show it
     assert declared(INNOCENT["JPEG"], alpha=True).declared == ""
+
+
+def test_every_look_at_a_png_shares_one_decoding(monkeypatch):
+    decoded, original = [], PngImageFile.load_prepare
+    monkeypatch.setattr(PngImageFile, "load_prepare", lambda image: decoded.append(image) or original(image))
+    look = Look(with_alpha(stealth_alpha(b"stealth_pnginfo", NAI)))
+    for detector in (ProvenanceDetector(alpha=True), PublicMarks(), KeyedDetector(Spread(), Key(b"k" * 32))):
+        detector.detect("a.png", look)
+    assert len(decoded) == 1
+
+
+def test_alpha_that_cannot_be_decoded_takes_nothing_from_what_was_said():
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", packet(source_type("digitalCapture")).decode())
+    layers = Image.fromarray(np.dstack([np.asarray(PICTURE), np.full((48, 64), 255, np.uint8)]))
+    says, silent = (encoded("png", layers, pnginfo=each)[:-300] for each in (info, None))
+    assert declared(says, alpha=True).declared == "captured"
+    with pytest.raises(UnreadableImage, match="truncated"):
+        declared(silent, alpha=True)
+    assert declared(silent).declared == ""
 
 
 @pytest.mark.parametrize(
