@@ -64,24 +64,30 @@ Example:
     "--pictures", is_flag=True,
     help="Draw samples.png, tsne.svg and classes.svg beside the finished run's files.",
 )  # fmt: skip
+@click.option(
+    "--checkpoints", type=click.Choice(["none", "last", "all"]), default="last", show_default=True,
+    help="Which fitted models stay in RUN/models, as safetensors, where they have weights.",
+)  # fmt: skip
 @click.option("--example", is_flag=True, help="Print a configuration to start from, and stop.")
-def evaluate(config: Path | None, out: Path | None, style: str, pictures: bool, example: bool) -> None:
+def evaluate(
+    config: Path | None, out: Path | None, style: str, pictures: bool, checkpoints: str, example: bool
+) -> None:
     """Train generation after generation on a mix of real data and what the last one made.
 
-    RUN receives config.json, generations.jsonl (one line per generation), floors.json (real against real) and
-    samples. Run again after a stop, it goes on and comes to the same lines. With --pictures, of a finished run too,
-    also what its samples look like, where they lie beside real data (t-SNE), and how many each class has.
+    RUN receives config.json, generations.jsonl (one line per generation), floors.json (real against real),
+    samples and models. Run again after a stop, it goes on and comes to the same lines. With --pictures, of a finished
+    run too, also what its samples look like, where they lie beside real data (t-SNE), and how many each class has.
     """
     if example:
         click.echo(EXAMPLE, nl=False)
         return
     if config is None or out is None:
         raise click.UsageError("give CONFIG.toml and --out RUN, or --example for a configuration to start from")
-    record = _run(config, out, pictures)
+    record = _run(config, out, pictures, checkpoints)
     click.echo(json.dumps(_plain(record), indent=2) if style == "json" else _table(record))
 
 
-def _run(path: Path, out: Path, pictures: bool) -> "RunRecord":
+def _run(path: Path, out: Path, pictures: bool, checkpoints: str) -> "RunRecord":
     """Run to the end, and draw it if asked; warnings and progress go to stderr."""
     from evaluator.config import load_config
     from evaluator.run_pictures import left_out, write_pictures
@@ -92,7 +98,7 @@ def _run(path: Path, out: Path, pictures: bool) -> "RunRecord":
     for warning in [*config.warnings(), *(left_out(config) if pictures else ())]:
         note(f"warning: {warning}")
     with one_thread():
-        for step in run_in_folder(config, out):
+        for step in run_in_folder(config, out, checkpoints=checkpoints, tell=lambda line: note(f"warning: {line}")):
             _progress(step, config.generations)
         if pictures:
             note(f"drawn: {', '.join(map(str, write_pictures(out))) or 'nothing'}")

@@ -88,7 +88,8 @@ class Processing:
 class LoopConfig:
     """One self-consuming loop (Alemohammad et al. 2023, arXiv:2307.01850, §2).
 
-    G_1 learns from `n_ini` real samples; every later model learns from scratch on the loop's training set.
+    G_1 learns from `n_ini` real samples; every later model learns from scratch on the loop's training set, or, in a
+    warm start, on from the weights of the last one.
 
     loop            fully_synthetic: synthetic samples only; synthetic_augmentation: one fixed real set with
                     them; fresh_data: newly drawn real samples with them; rising_tide: `n_s` samples kept
@@ -104,6 +105,8 @@ class LoopConfig:
                     always does in a rising tide
     max_scrape      candidates per kept sample before a top-up through a detector gives up
     keep_samples    raw samples that each generation carries along, for pictures
+    warm_start      training goes on from the last generation's weights (fine-tuning) instead of from scratch
+    warm_parameters of the model from generation 2 on in a warm start, over its own: fewer steps, for instance
     probe_keys      wrong keys that the mark is also looked for with
     reference       a source of real samples for the metrics; without it `source` is drawn again, of a limited one
                     the half that nothing learns from
@@ -125,6 +128,8 @@ class LoopConfig:
     max_scrape: int = 1000
     keep_samples: int = 16
     probe_keys: int = 8
+    warm_start: bool = False
+    warm_parameters: dict[str, Any] = field(default_factory=dict)
     source: Choice = field(default_factory=lambda: Choice("digits_oracle"))
     reference: Choice | None = None
     model: Choice = field(default_factory=lambda: Choice("kde"))

@@ -6,23 +6,25 @@ from typing import Any
 import numpy as np
 
 from evaluator.cleaning import FilterCounts
-from evaluator.models.base import Rows
+from evaluator.models.base import GenerativeModel, Rows
 
 
 @dataclass(frozen=True)
 class State:
-    """All that generation t+1 needs of generation t: its model is fitted again from its own training set.
+    """All that generation t+1 needs of generation t.
 
     generation    t
     training_set  D^t [n, d]
     pool          synthetic samples kept so far [m, d], with pool = all; else empty
     threshold     statistic at which a detector with a recall excludes; None before it is calibrated
+    model         what learned from D^t; without it, it is fitted again, to the same
     """
 
     generation: int
     training_set: Rows = field(repr=False)
     pool: Rows = field(repr=False)
     threshold: float | None = None
+    model: GenerativeModel | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

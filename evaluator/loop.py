@@ -5,6 +5,7 @@ It yields; it prints, plots and writes nothing.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,11 +23,12 @@ from evaluator.cleaning import (
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
 from evaluator.marking import Marking
-from evaluator.models import GenerativeModel, make_model
+from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
+from evaluator.warm_start import new_model, trainable, warm_weights
 from hygiene.errors import ConfigurationError, InfeasibleError
 
 Step = tuple[TrainingSet, FilterCounts | None, State]
@@ -41,11 +43,13 @@ def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None
     """
     check_choices(config)
     run = LoopRun(config, setup or prepare(config))
-    state, model = start, None if start is None else run.fitted(start)
+    state, model = start, None
+    if start is not None and start.generation < config.generations:
+        model = start.model or run.fitted(start)
     while state is None or state.generation < config.generations:
         began = time.perf_counter()
         step = run.next_step(state, model)
-        state, model = step[2], run.fitted(step[2])
+        state, model = step[2], run.fitted(step[2], model)
         yield run.measured(step, model, began)
 
 
@@ -67,17 +71,21 @@ class LoopRun:
             return self.initial, None, State(1, rows, rows[:0])
         return self.following(state, model)
 
-    def new_model(self) -> GenerativeModel:
+    def new_model(self, generation: int = 1) -> GenerativeModel:
         """The configured generator, untrained."""
-        return make_model(self.config.model.name, **self.config.model.parameters)
+        return new_model(self.config, generation)
 
-    def fitted(self, state: State) -> GenerativeModel:
-        """A new model, trained from scratch on D^t."""
-        name, model = self.config.model.name, self.new_model()
+    def fitted(self, state: State, last: GenerativeModel | None = None) -> GenerativeModel:
+        """A new model, trained on D^t: from scratch, or in a warm start from the weights of the `last` one."""
+        t, model = state.generation, self.new_model(state.generation)
         try:
-            model.fit(state.training_set, self.rng(state.generation, "fit"))
+            if self.config.warm_start and t > 1:
+                trainable(model).fit(state.training_set, self.rng(t, "fit"), warm_weights(t, last))
+            else:
+                model.fit(state.training_set, self.rng(t, "fit"))
         except ConfigurationError as error:
-            raise ConfigurationError(f"generation {state.generation} cannot fit the model {name!r}: {error}") from None
+            name = self.config.model.name
+            raise ConfigurationError(f"generation {t} cannot fit the model {name!r}: {error}") from None
         return model
 
     def output(
@@ -169,5 +177,5 @@ class LoopRun:
             mark=self.marking.readings(t, raw, self.setup.held_out, self.rng(t, "adopt_measured")),
             samples=raw[: config.keep_samples],
             seconds=time.perf_counter() - began,
-            state=state,
+            state=replace(state, model=model),
         )

@@ -1,5 +1,5 @@
-"""A run folder: config.json, features.json, floors.json, generations.jsonl and samples/. A killed run goes on where
-it stopped.
+"""A run folder: config.json, features.json, floors.json, generations.jsonl, samples/ and models/. A killed run goes on
+where it stopped.
 
 state.npz is the commit mark. It is replaced after the row of its generation is on disk, so rows beyond it (also a
 torn last line) are dropped and computed again, to the same numbers.
@@ -12,22 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from evaluator.checkpoints import Checkpoints, Tell, silent
 from evaluator.config import LoopConfig
 from evaluator.features import described
 from evaluator.generation import Generation, State
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.reading import refused
+from evaluator.run_state import as_json, read_state, state_bytes, write_whole
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
 from hygiene.ledger import OWN, locked
 
 CONFIG, FLOORS, ROWS, STATE, SAMPLES = "config.json", "floors.json", "generations.jsonl", "state.npz", "samples"
-FEATURES = "features.json"
+FEATURES, MODELS = "features.json", "models"
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,14 @@ class OpenRun:
     state   what the next one starts from; None before the first
     """
 
-    def __init__(self, config: LoopConfig, folder: Path) -> None:
-        state = _read_state(folder / STATE)
+    def __init__(self, config: LoopConfig, folder: Path, models: Checkpoints) -> None:
+        state = read_state(folder / STATE)
         rows = _committed_rows(folder, state)
-        _replace(folder / ROWS, "".join(rows).encode())
-        self.config, self._folder = config, folder
+        if state is not None and 0 < len(rows) < config.generations:
+            state = models.with_model(state)
+            rows = rows if state else []
+        write_whole(folder / ROWS, "".join(rows).encode())
+        self.config, self._folder, self._models = config, folder, models
         self.stored = [_generation(folder, t, row) for t, row in enumerate(rows, start=1)]
         self.state = state if rows else None
 
@@ -68,35 +72,40 @@ class OpenRun:
     def begin(self, setup: Setup) -> None:
         """Store what the metrics look through, and the floors; refuse to go on through another network."""
         _claim_features(self._folder, described(setup.features), bool(self.stored))
-        _replace(self._folder / FLOORS, _json(floors(self.config, setup)))
+        write_whole(self._folder / FLOORS, as_json(floors(self.config, setup)))
 
     def store(self, step: Generation) -> None:
         """Add the next generation."""
-        _store(self._folder, step)
+        _store(self._folder, step, self._models)
 
 
 @contextmanager
-def opened(config: LoopConfig, folder: Path) -> Iterator[OpenRun]:
+def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent) -> Iterator[OpenRun]:
     """The run of `config` in `folder`, new or to go on with, held against other processes.
 
     Refuses a folder that holds generations of another configuration, or something else, or that another process is
     writing to.
+
+    checkpoints  which fitted models stay in models/: none, last, all; a run that goes on reads its last one there
     """
     check_choices(config)
+    models = Checkpoints(folder / MODELS, config, checkpoints, tell)
     key = loop_key(config)
     _open(folder)
     with locked(folder, {}):
         _claim(folder, config, None if key is None else key.digest)
-        yield OpenRun(config, folder)
+        yield OpenRun(config, folder, models)
 
 
-def run_in_folder(config: LoopConfig, folder: Path, setup: Setup | None = None) -> Iterator[Generation]:
+def run_in_folder(
+    config: LoopConfig, folder: Path, setup: Setup | None = None, checkpoints: str = "last", tell: Tell = silent
+) -> Iterator[Generation]:
     """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
 
     Refuses what `opened` refuses. Any kill leaves a folder that goes on, and the finished generations.jsonl is the
-    same, byte for byte, as without a stop. What is damaged there is computed again.
+    same, byte for byte, as without a stop. What is damaged there is computed again. `checkpoints` as in `opened`.
     """
-    with opened(config, folder) as run:
+    with opened(config, folder, checkpoints, tell) as run:
         yield from run.stored
         if run.finished:
             return
@@ -138,7 +147,7 @@ def _claim(folder: Path, config: LoopConfig, digest: str | None) -> None:
                 f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
                 "or the configuration it was made with"
             )
-    _replace(folder / CONFIG, _json({"config": config.to_dict(), "key_digest": digest}))
+    write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": digest}))
 
 
 def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, stored_digest: str | None) -> list[str]:
@@ -162,7 +171,7 @@ def _claim_features(folder: Path, features: dict[str, str | None], begun: bool) 
             f"{folder} was measured with the features {stored['name']!r}, weights {stored['weights_digest']}, which "
             f"are {features['weights_digest']} here: go on where they are the same, or choose a new folder"
         )
-    _replace(folder / FEATURES, _json(features))
+    write_whole(folder / FEATURES, as_json(features))
 
 
 def _features(folder: Path) -> dict[str, str | None]:
@@ -217,57 +226,17 @@ def _samples_path(folder: Path, generation: int) -> Path:
     return folder / SAMPLES / f"{generation:05d}.npy"
 
 
-def _store(folder: Path, step: Generation) -> None:
-    """Samples, then the row, then the state that commits both."""
+def _store(folder: Path, step: Generation, models: Checkpoints) -> None:
+    """Samples, then the row, then the model, then the state that commits them."""
     (folder / SAMPLES).mkdir(exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, step.samples, allow_pickle=False)
-    _replace(_samples_path(folder, step.generation), buffer.getvalue())
+    write_whole(_samples_path(folder, step.generation), buffer.getvalue())
     with (folder / ROWS).open("ab") as file:
         file.write(json.dumps(step.to_dict(), allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     if step.state is not None:
-        _replace(folder / STATE, _state_bytes(step.state))
-
-
-def _state_bytes(state: State) -> bytes:
-    buffer = io.BytesIO()
-    threshold = np.nan if state.threshold is None else state.threshold
-    np.savez(
-        buffer,
-        generation=np.array(state.generation),
-        training_set=state.training_set,
-        pool=state.pool,
-        threshold=np.array(threshold),
-    )
-    return buffer.getvalue()
-
-
-def _read_state(path: Path) -> State | None:
-    """The stored state; None where there is none or it cannot be read, which starts the run again."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            threshold = float(stored["threshold"])
-            return State(
-                int(stored["generation"]),
-                stored["training_set"],
-                stored["pool"],
-                None if np.isnan(threshold) else threshold,
-            )
-    except Exception:  # see `refused`
-        return None
-
-
-def _json(values: Any) -> bytes:
-    return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is either the old or the new one, whenever the process dies."""
-    temporary = path.with_name(f".tmp-{path.name}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+        models.store(step.state)
+        write_whole(folder / STATE, state_bytes(step.state))
+        models.forget(step.generation - 1)

@@ -9,12 +9,12 @@ from evaluator import metrics
 from evaluator.config import LoopConfig
 from evaluator.features import FEATURES, GIVEN, Features, classifier_of, features_of
 from evaluator.metrics import Reference
-from evaluator.models import make_model
 from evaluator.models.base import Rows
 from evaluator.sources import SOURCES, ArraySource, RealSource, make_source
 from evaluator.streams import stream
 from evaluator.tables import check_parameters
 from evaluator.training_sets import initial_set
+from evaluator.warm_start import check_model
 from hygiene.errors import ConfigurationError
 
 UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
@@ -116,7 +116,7 @@ def check_choices(config: LoopConfig) -> None:
     for source in (config.source, config.reference):
         if source is not None:
             check_parameters(SOURCES, "source", source.name, source.parameters)
-    make_model(config.model.name, **config.model.parameters)
+    check_model(config)
     check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=GIVEN)
     if config.features.name == "lenet" and config.source.name in UNLABELLED:
         raise ConfigurationError(

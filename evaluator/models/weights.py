@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 def prefixed(**parts: Weights) -> Weights:
     """Copies of all of `parts`, the name of each before the names of its arrays."""
-    return {f"{part}.{name}": np.array(array) for part, weights in parts.items() for name, array in weights.items()}
+    return {
+        f"{part}.{name}": np.array(array, order="C")
+        for part, weights in parts.items()
+        for name, array in weights.items()
+    }
 
 
 def part(weights: Weights, name: str) -> Weights:

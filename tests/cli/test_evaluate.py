@@ -7,6 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
+from evaluator.config import load_config
+from evaluator.runs import run_in_folder
 
 TOML = """
 loop = "fully_synthetic"
@@ -53,6 +55,24 @@ def test_json_is_the_run_and_going_on_gives_the_same(call, tmp_path):
     assert first["config"]["n_s"] == 50
     assert first["floors"]["frechet_distance"] > 0
     assert json.loads(call("loop.toml", "--out", "run", "--format", "json").stdout) == first
+
+
+def test_models_with_weights_stay_in_the_folder_and_a_damaged_one_is_told_of(call, tmp_path):
+    vae = '{name = "vae", latent = 2, steps = 5, width = 8, depth = 1}'
+    (tmp_path / "vae.toml").write_text(TOML.replace('model = "gaussian"', f"model = {vae}"))
+    assert call("vae.toml", "--out", "run", "--checkpoints", "all").exit_code == 0
+    names = [path.name for path in sorted((tmp_path / "run" / "models").iterdir())]
+    assert names == [f"generation-000{t}.safetensors" for t in (1, 2, 3)]
+    config = load_config(tmp_path / "vae.toml")
+    stopped = run_in_folder(config, tmp_path / "stopped")
+    next(stopped)
+    stopped.close()
+    (tmp_path / "stopped" / "models" / names[0]).write_bytes(b"")
+    result = call("vae.toml", "--out", "stopped")
+    assert result.exit_code == 0, result.output
+    (line,) = (line for line in result.stderr.splitlines() if names[0] in line)
+    assert line.startswith("warning: stopped/models/")
+    assert line.endswith(": generation 1 is fitted again")
 
 
 def test_the_example_runs(call, tmp_path):

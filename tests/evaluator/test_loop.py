@@ -52,7 +52,9 @@ def test_resuming_behind_any_generation_equals_never_stopping(kind):
     whole = rows_of(config)
     assert [step.generation for step in whole] == list(range(1, config.generations + 1))
     for stop in (1, 3):
-        assert list(run_loop(config, start=whole[stop - 1].state)) == whole[stop:]
+        state = whole[stop - 1].state
+        assert list(run_loop(config, start=state)) == whole[stop:]
+        assert list(run_loop(config, start=replace(state, model=None))) == whole[stop:]  # fitted again
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND)

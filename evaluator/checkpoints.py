@@ -1,0 +1,123 @@
+"""Fitted models of a run, as safetensors: models/generation-0003.safetensors in its folder.
+
+The header says which model it is, with which parameters, and of which training set; a digest of the weights tells a
+damaged file. Nothing in such a file is ever executed (https://github.com/huggingface/safetensors, "Format").
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluator.config import LoopConfig
+from evaluator.generation import State
+from evaluator.models.base import Trainable, Weights
+from evaluator.reading import refused
+from evaluator.run_state import write_whole
+from evaluator.warm_start import new_model, parameters_of
+from hygiene.errors import ConfigurationError
+
+KEPT = ("none", "last", "all")
+HEADER = "hygiene"  # one entry, as safetensors writes several in no fixed order
+
+
+Tell = Callable[[str], object]
+"""Called with one line about a stored model that cannot be used."""
+
+
+def silent(line: str) -> None:
+    """Tell nobody."""
+
+
+class Checkpoints:
+    """The models of one run.
+
+    folder  models/ of the run folder
+    kept    none, the last one, or all; a warm start keeps the last one whatever is chosen, as it goes on from it
+    """
+
+    def __init__(self, folder: Path, config: LoopConfig, kept: str, tell: Tell = silent) -> None:
+        if kept not in KEPT:
+            raise ConfigurationError(f"checkpoints is {kept!r}: choose one of {', '.join(KEPT)}")
+        self.folder, self.config, self.tell = folder, config, tell
+        self.kept = "last" if config.warm_start and kept == "none" else kept
+
+    def store(self, state: State) -> None:
+        """Write the model of `state`, whole or not at all, if it has weights."""
+        if self.kept == "none" or not isinstance(state.model, Trainable):
+            return
+        self.folder.mkdir(exist_ok=True)
+        write_whole(self._path(state.generation), _content(state.model.weights(), self._about(state)))
+
+    def forget(self, generation: int) -> None:
+        """Delete the model of `generation`, unless all are kept."""
+        if self.kept == "last":
+            self._path(generation).unlink(missing_ok=True)
+
+    def with_model(self, state: State) -> State | None:
+        """`state` with its stored model, or without, to be fitted again; None where a warm start has lost it."""
+        try:
+            return self._restored(state)
+        except ConfigurationError as error:
+            warm = self.config.warm_start
+            self.tell(f"{error}: {'the run starts' if warm else f'generation {state.generation} is fitted'} again")
+            return None if warm else state
+
+    def _restored(self, state: State) -> State:
+        """Refuses a file that is damaged or another run's, and in a warm start none."""
+        path, model = self._path(state.generation), new_model(self.config, state.generation)
+        if not isinstance(model, Trainable) or not (path.exists() or self.config.warm_start):
+            return state
+        if not path.is_file():
+            raise ConfigurationError(f"{path} is missing")
+        model.restore(_weights(path, self._about(state)))
+        return replace(state, model=model)
+
+    def _path(self, generation: int) -> Path:
+        return self.folder / f"generation-{generation:04d}.safetensors"
+
+    def _about(self, state: State) -> dict[str, Any]:
+        parameters = parameters_of(self.config, state.generation)
+        return {
+            "model": self.config.model.name,
+            "parameters": json.loads(json.dumps(parameters)),
+            "generation": state.generation,
+            "seed": self.config.seed,
+            "training_set": hashlib.sha256(np.ascontiguousarray(state.training_set).tobytes()).hexdigest(),
+        }
+
+
+def _content(weights: Weights, about: dict[str, Any]) -> bytes:
+    from safetensors.numpy import save
+
+    header = {**about, "weights": _digest(weights)}
+    content: bytes = save(weights, {HEADER: json.dumps(header, sort_keys=True)})
+    return content
+
+
+def _weights(path: Path, about: dict[str, Any]) -> Weights:
+    """What the file holds, if it is what it should be about."""
+    from safetensors import safe_open
+
+    with refused(f"{path} is damaged"), safe_open(path, framework="numpy") as file:
+        header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    differences = [name for name, value in about.items() if header.get(name) != value]
+    if differences:
+        raise ConfigurationError(f"{path} is no checkpoint of this run: it has another {', '.join(differences)}")
+    if header.get("weights") != _digest(weights):
+        raise ConfigurationError(f"{path} is damaged (its weights are not those that were stored)")
+    return weights
+
+
+def _digest(weights: Weights) -> str:
+    """SHA-256 over names, types, shapes and values, hexadecimal."""
+    digest = hashlib.sha256()
+    for name, array in sorted(weights.items()):
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
