@@ -69,12 +69,14 @@ def score_all(chosen: list[Source], layers: int, decoys: int, drawn: int, pool: 
 
 
 def of_picture(source: Source, layers: int, decoys: int) -> Scored:
-    """Tiles of `layers` random grids at each scale, of each side; as JPEG of half as many; decoys on the first grid."""
+    """Tiles of random grids at each scale, `layers` of 512 pixels and twice as many of 256; of half as many of each as
+    JPEG of each kind. Decoys on the first grid.
+    """
     rng = np.random.default_rng([source.seed, 1])
     result, image = Scored(), photographs.opened(source.picture)
     for pixels in unmarked.scaled(image):
         for side in SIDES:
-            for layer in range(layers):
+            for layer in range(layers * 512 // side):
                 for i, (y, x) in enumerate(unmarked.places(pixels.shape, side, rng)):
                     chroma = Chroma(pixels[y : y + side, x : x + side], 1, side, side)
                     result.add(f"{source.kind}, {side} pixels", chroma)
@@ -83,7 +85,7 @@ def of_picture(source: Source, layers: int, decoys: int) -> Scored:
         for title, quality, subsampling in unmarked.COMPRESSED:
             planes = Look(unmarked.compressed(pixels, quality, subsampling)).chroma
             for side in SIDES if planes else ():
-                for _ in range(layers // 4 if side == 256 else layers // 2):
+                for _ in range(max(1, layers * 256 // side)):
                     for tile in cut(planes, side, rng):
                         result.add(f"{source.kind}, {side} pixels, {title}", tile)
         for y, x in unmarked.places(pixels.shape, 256, rng)[:8]:

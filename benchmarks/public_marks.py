@@ -3,7 +3,7 @@
     python -m benchmarks.public_marks recall [--side 512] [--squares 3] [--no-stock] [FOLDER ...]
     python -m benchmarks.public_marks webp [--squares 1] [FOLDER ...]
     python -m benchmarks.public_marks crops [FOLDER ...]
-    python -m benchmarks.public_marks unmarked [--layers 16] [--decoys 8] [--alone] [FOLDER ...]
+    python -m benchmarks.public_marks unmarked [--layers 3] [--decoys 8] [--alone] [FOLDER ...]
 
 The first three mark squares of photographs with the code that generators use: recall stores them as PNG and JPEG, webp
 as lossy WebP, crops cuts them first and searches. They take the folders' pictures, or else the held-out photographs of
@@ -57,7 +57,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--squares", type=int, default=3, help="from each picture; crops takes one")
     parser.add_argument("--pictures", type=int, default=sys.maxsize, help="that are marked, at most")
     parser.add_argument("--no-stock", action="store_true", help="leave the stock decoder out, which is slow")
-    parser.add_argument("--layers", type=int, default=16, help="grids of tiles at each scale of each picture")
+    parser.add_argument("--layers", type=int, default=3, help="grids of tiles at each scale of each picture")
     parser.add_argument("--drawn", type=int, default=3000, help="patterns, line art, … of each kind")
     parser.add_argument("--decoys", type=int, default=8, help="shifts of every message, on every fourth tile")
     parser.add_argument("--alone", action="store_true", help="unmarked: the folders and nothing else")

@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 from skimage import data
 
 from hygiene.detectors.public_marks import PublicMarks
@@ -42,3 +43,25 @@ def test_public_marks(compare, kind, side):
         "images",
     )
     assert min(ours) > -3
+
+
+def at_half_size(file: bytes) -> np.ndarray:
+    """One pass of libjpeg that holds the colour as stored and a luma that keyed marks could be read from."""
+    image = JpegImageFile(io.BytesIO(file))
+    image.draft("YCbCr", (image.width // 2, image.height // 2))
+    return np.asarray(image)
+
+
+@pytest.mark.parametrize("side", [512, 1024])
+def test_two_reduced_decodings(compare, side):
+    (ours, single) = compare(
+        lambda: [(Look(file).picture.luma, Look(file).chroma) for file in files("jpeg", side)],
+        lambda: [at_half_size(file) for file in files("jpeg", side)],
+        "less: one pass of libjpeg at half the size, which tells no missing data and whose luma is none that keyed "
+        "marks are read from at 1024 pixels",
+        len(PHOTOGRAPHS),
+        "images",
+    )
+    for (luma, chroma), planes in zip(ours, single, strict=True):
+        assert np.array_equal(chroma.samples, planes[..., 1:])
+        assert np.array_equal(luma, planes[..., 0]) == (side == 512)

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 Pixels = NDArray[np.uint8]
 SCALES = (1.0, 0.7, 0.5, 0.35)
-MOST = 60
+MOST = 30
 """Tiles that one picture may give of one grid, chosen at random."""
 
 GARMENTS = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")

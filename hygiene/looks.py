@@ -11,8 +11,10 @@ from hygiene.images import MAX_PIXELS, Picture, Still, luma_of, open_still
 class Look:
     """data: the encoded file. Its properties raise UnreadableImage for what cannot be decoded to them.
 
-    A PNG or WebP is decoded once for luma and colour. Of a JPEG libjpeg gives each by itself, reduced as it decodes,
-    which is cheaper than both in full.
+    A PNG or WebP is decoded once for luma, colour and alpha. Of a JPEG libjpeg gives luma and colour each by itself,
+    reduced as it decodes. One pass for both would cost less (docs/public_marks.md has the figures), but then a keyed
+    mark's score would depend on what else is looked for: its luma is smaller than the colour, and only simplejpeg,
+    which gives no colour as stored, tells when data is missing.
     """
 
     data: bytes
