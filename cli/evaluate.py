@@ -22,7 +22,7 @@ n_s = 900                 # in a rising tide: samples that every later generatio
 generations = 12
 seed = 0
 sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality
-source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images
+source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images, shards
 model = "kde"             # gaussian, mixture, kde
 features = "lenet"        # identity, pca, lenet, onnx
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluator.sources.arrays import ArraySource
-from evaluator.sources.images import eight_bits
+from evaluator.sources.squares import eight_bits
 from hygiene.datasets import open_reader
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError, TagRefused, UnreadableImage

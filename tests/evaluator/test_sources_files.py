@@ -12,7 +12,8 @@ from PIL import Image
 
 from evaluator.sources import idx as idx_module
 from evaluator.sources import make_source
-from evaluator.sources.images import classes_of, square
+from evaluator.sources.images import classes_of
+from evaluator.sources.squares import square
 from hygiene.errors import ConfigurationError
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")
@@ -221,8 +222,8 @@ class TestImages:
         self, folder: Path, wrong: dict[str, object], message: str | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if message is None:  # 24 pictures of 50 MB against a bound of 1 GB: before any is decoded
-            monkeypatch.setattr("evaluator.sources.images.MAX_BYTES", 1 << 30)
-            monkeypatch.setattr("evaluator.sources.images.decode_raster", None)
+            monkeypatch.setattr("evaluator.sources.squares.MAX_BYTES", 1 << 30)
+            monkeypatch.setattr("evaluator.sources.squares.decode_raster", None)
             message = "24 pictures of 50331648 bytes exceed"
         with pytest.raises(ConfigurationError, match=message):
             make_source("images", **({"path": str(folder), "size": 8} | wrong))
