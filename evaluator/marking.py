@@ -72,7 +72,7 @@ class Marking:
             return {}
         marked = self.published(generation, raw, self.carriers(len(raw), rng))
         mark = mark_probes(raw, marked, held_out, codec, codec.unit, self._wrong)
-        mark |= codec.probes(raw, marked, held_out)
+        mark |= codec.probes(raw, marked, held_out, self._wrong)
         last = self.codec(generation - 1)
         if self.tagging.rotate and generation > 1 and last is not None:
             mark["last_key_mark"] = carried_mark(raw, held_out, last, last.unit)

@@ -33,7 +33,7 @@ class Pictures:
 
     def rows(self, batch: NDArray[np.uint8]) -> Rows:
         """[n, d] of pictures [n, *shape]."""
-        return batch.reshape(len(batch), -1) / LEVELS
+        return batch.reshape(len(batch), int(np.prod(self.shape))) / LEVELS
 
 
 def pictures_of(shape: tuple[int, ...], real: Rows, asker: str) -> Pictures:

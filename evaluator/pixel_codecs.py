@@ -7,7 +7,7 @@ overshoots 0..1 the change counts in training but not for the detector.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -150,6 +150,12 @@ class PixelCodec:
         return self.embed(self.shared.real)
 
     @cached_property
+    def template(self) -> Rows:
+        """What tagging adds to the mean of real rows, [d]."""
+        mean: Rows = self.tagged_real.mean(axis=0) - self.shared.real.mean(axis=0)
+        return mean
+
+    @cached_property
     def unit(self) -> float:
         """Mean shift of real rows by embedding. Refuses pictures in which the mark cannot be kept."""
         shift = float(self.project(self.tagged_real).mean() - self.project(self.shared.real).mean())
@@ -163,45 +169,46 @@ class PixelCodec:
 
     def embed(self, rows: Rows) -> Rows:
         """`rows` [n, d] with what the codec changed in their 8 bits added."""
-        return rows + _by_parts(self._change, rows)
+        marked: Rows = rows + _by_parts(self._change, rows) if len(rows) else rows
+        return marked
 
     def _change(self, rows: Rows) -> Rows:
         batch = self.shared.pictures.batch(rows)
         marked = self.shared.mark.embed(batch, self.key, self.shared.informed)
-        return np.asarray((marked.astype(np.float64) - batch) / LEVELS).reshape(rows.shape)
+        change: Rows = ((marked.astype(np.float64) - batch) / LEVELS).reshape(rows.shape)
+        return change
 
     def project(self, rows: Rows) -> Rows:
         """The codec's agreement with the key [n], in standard deviations over real pictures."""
         return np.asarray((self._agreement(rows) - self._mean) / self._deviation)
 
     def _agreement(self, rows: Rows) -> Rows:
+        if not len(rows):
+            return np.empty(0)
         return _by_parts(lambda part: self.shared.mark.agreement(part, self.key), self.shared.evidence(rows))
 
     def score(self, rows: Rows) -> Scores:
         """statistic: `project`; log10_p: the codec's own detector's, on 8 bits."""
-        found = self.shared.evidence(rows)
-        parts = range(0, max(len(rows), 1), PARTS)
-        log10_p = [
-            self.shared.mark.log10_p(
-                self.shared.pictures.batch(rows[at : at + PARTS]), found[at : at + PARTS], self.key
-            )
-            for at in parts
-        ]
+        if not len(rows):
+            return Scores(np.empty(0), np.empty(0))
+        found, batch = self.shared.evidence(rows), self.shared.pictures.batch(rows)
+        parts = [slice(at, at + PARTS) for at in range(0, len(rows), PARTS)]
+        log10_p = [self.shared.mark.log10_p(batch[part], found[part], self.key) for part in parts]
         return Scores(self.project(rows), np.concatenate(log10_p))
 
-    def probes(self, raw: Rows, published: Rows, real: Rows) -> dict[str, float]:
+    def probes(self, raw: Rows, published: Rows, real: Rows, wrong: Sequence[object]) -> dict[str, float]:
         """raw_found, published_found: share of which the detector says log10 p ≤ −6; and `residual_probes`."""
         found = {
             f"{name}_found": float((self.score(rows).log10_p <= FOUND_LOG10_P).mean())
             for name, rows in (("raw", raw), ("published", published))
         }
-        template = self.tagged_real.mean(axis=0) - self.shared.real.mean(axis=0)
-        return found | residual_probes(raw, published, real, template, self.shared.pictures)
+        others = [codec.template for codec in wrong if isinstance(codec, PixelCodec)]
+        return found | residual_probes(raw, published, real, self.template, others, self.shared.pictures)
 
 
 def _by_parts(function: Callable[[NDArray[Any]], NDArray[Any]], rows: NDArray[Any]) -> NDArray[Any]:
-    """`function` of PARTS rows at a time, which bounds its memory; of no rows once, for the shape."""
-    return np.concatenate([function(rows[at : at + PARTS]) for at in range(0, max(len(rows), 1), PARTS)])
+    """`function` of PARTS rows at a time, which bounds its memory."""
+    return np.concatenate([function(rows[at : at + PARTS]) for at in range(0, len(rows), PARTS)])
 
 
 def _mark(name: str, psnr: float | None, pictures: Pictures) -> PixelMark:

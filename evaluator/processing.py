@@ -30,7 +30,8 @@ class Processor:
         """[n, d] floats, each a whole level / 255, of rows [n, d]."""
         batch = self.pictures.batch(rows)
         if self.settings.resize is not None or self.settings.format == "jpeg":
-            batch = np.array([self._stored(picture) for picture in batch], dtype=np.uint8).reshape(batch.shape)
+            stored = [self._stored(picture) for picture in batch]
+            batch = np.array(stored, dtype=np.uint8).reshape(batch.shape)
         return self.pictures.rows(batch)
 
     def _stored(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ A model that keeps the mean of what it learns from hands on the mean of the chan
 that makes another change to every picture hardly anything.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,24 +17,37 @@ EDGES = (0.125, 0.25, 0.375)
 """Cycles per pixel between four bands of radial frequency; the first holds the mean level."""
 
 
-def residual_probes(raw: Rows, published: Rows, real: Rows, template: Rows, pictures: Pictures) -> dict[str, float]:
+def residual_probes(
+    raw: Rows, published: Rows, real: Rows, template: Rows, others: Sequence[Rows], pictures: Pictures
+) -> dict[str, float]:
     """The mean residual of raw and published output [n, d] against real rows [m, d].
 
     raw_residual, published_residual  along `template` [d], what tagging adds to the mean of real rows, in its unit:
                                       1 = the mean is off as if all were real and tagged once
+    raw_keyed, published_keyed        the same along what `template` has beyond the mean of `others`, the templates of
+                                      wrong keys: 0 where the residual is what the codec changes under any key;
+                                      absent without `others`
     raw_band_1 … 4, published_…       its power per band of EDGES, over what two sets of real pictures of these sizes
                                       differ by on average: 1 = no residual
     coherence                         |mean change| / √(mean |change|²) by publishing, 0..1: 1 where all pictures are
                                       changed alike, 1/√n where each in its own way; 0 where nothing is changed
     """
-    size = float(template @ template)
     values: dict[str, float] = {}
+    keyed = template - np.mean(others, axis=0) if others else None
     for name, rows in (("raw", raw), ("published", published)):
         residual = rows.mean(axis=0) - real.mean(axis=0)
-        values[f"{name}_residual"] = float(residual @ template) / size if size else 0.0
+        values[f"{name}_residual"] = along(template, template, residual)
+        if keyed is not None:
+            values[f"{name}_keyed"] = along(keyed, template, residual)
         for band, share in enumerate(band_ratios(rows, real, pictures), start=1):
             values[f"{name}_band_{band}"] = share
     return values | {"coherence": coherence(published - raw)}
+
+
+def along(direction: Rows, template: Rows, residual: Rows) -> float:
+    """Along `direction`, how much of `template` there is in `residual`; 0 where the template is at right angles."""
+    size = float(template @ direction)
+    return float(residual @ direction) / size if size else 0.0
 
 
 def coherence(changes: Rows) -> float:

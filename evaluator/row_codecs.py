@@ -1,6 +1,6 @@
 """What the loop asks of a mark, whether its rows are numbers or pictures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,8 +28,9 @@ class RowCodec(Protocol):
     def score(self, rows: Rows) -> Scores:
         """statistic: `project`; log10_p: over the key, as the codec's detector gives it."""
 
-    def probes(self, raw: Rows, published: Rows, real: Rows) -> dict[str, float]:
-        """Readings that only this kind of mark has, of raw and published output [n, d] against real rows [m, d]."""
+    def probes(self, raw: Rows, published: Rows, real: Rows, wrong: Sequence["RowCodec"]) -> dict[str, float]:
+        """Readings that only this kind of mark has, of raw and published output [n, d] against real rows [m, d] and
+        the codecs of wrong keys."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class VectorCodec:
     def score(self, rows: Rows) -> Scores:
         return self.mark.score(rows)
 
-    def probes(self, raw: Rows, published: Rows, real: Rows) -> dict[str, float]:
+    def probes(self, raw: Rows, published: Rows, real: Rows, wrong: Sequence[RowCodec]) -> dict[str, float]:
         """None: along one direction the mean shift says all."""
         return {}
 

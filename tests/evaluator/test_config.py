@@ -72,6 +72,35 @@ REFUSED = {
     "no strength": ({**FRESH, "tagging": {"mode": "blind", "strength": 0.0}}, "tagging.strength is 0.0"),
     "bias above one": ({**FRESH, "sampling_bias": 1.5}, "sampling_bias is 1.5"),
     "no generations": ({**FRESH, "generations": 0}, "generations is 0, expected at least 1"),
+    "unknown codec": (
+        {**FRESH, "tagging": {"mode": "blind", "codec": "ink"}},
+        "tagging.codec is 'ink': choose one of vectors, spread, dwt_dct_svd, rivagan",
+    ),
+    "a codec without a mark": ({**FRESH, "tagging": {"codec": "spread"}}, "tagging.codec with tagging.mode = none"),
+    "deviations for pixels": (
+        {**FRESH, "tagging": {"mode": "blind", "codec": "spread", "strength": 4.0}},
+        "tagging.strength with tagging.codec = spread: .*spread takes a psnr",
+    ),
+    "decibels for vectors": (
+        {**FRESH, "tagging": {"mode": "blind", "psnr": 40.0}},
+        "tagging.psnr is 40.0 with tagging.codec = vectors: expected 30 to 60 dB, of spread alone",
+    ),
+    "too strong": ({**FRESH, "tagging": {"mode": "blind", "codec": "spread", "psnr": 20}}, "tagging.psnr is 20 with"),
+    "unknown format": ({**FRESH, "processing": {"format": "gif"}}, "processing.format is 'gif': choose one of none, p"),
+    "a quality of png": (
+        {**FRESH, "processing": {"format": "png", "quality": 75}},
+        "processing.quality is 75 with processing.format = png: expected 1 to 95, with jpeg",
+    ),
+    "a quality of 100": ({**FRESH, "processing": {"format": "jpeg", "quality": 100}}, "processing.quality is 100"),
+    "a resize of floats": (
+        {**FRESH, "processing": {"resize": 0.5}},
+        "processing.resize is 0.5 with processing.format = none: expected a scale between 0 and 1",
+    ),
+    "a resize that enlarges": (
+        {**FRESH, "processing": {"format": "png", "resize": 2.0}},
+        "processing.resize is 2.0 with processing.format = png",
+    ),
+    "processing by name": ({**FRESH, "processing": "jpeg"}, r"\[processing\] is 'jpeg', expected a table"),
     "nothing to measure": ({**FRESH, "n_measure": 1}, "1 samples to measure on"),
     "no metrics": ({**FRESH, "metrics": {}}, "metrics is empty"),
     "rows without a reference": ({**FRESH, "source": {"name": "npz", "path": "x"}}, r"npz needs a \[reference\]"),
