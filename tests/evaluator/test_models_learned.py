@@ -12,6 +12,7 @@ from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
 from evaluator.models.couplings import Couplings
 from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
 from evaluator.models.ddpm_unet import DdpmUnet
+from evaluator.models.denoising import Denoiser, _wanted
 from evaluator.models.flow import Flow
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae
@@ -196,8 +197,57 @@ class TestDdpmUnet:
         rng = np.random.default_rng(21)
         model = DdpmUnet(width=8, steps=1, batch=2, sampling_steps=1)
         model.fit(rng.standard_normal((2, side**2)), rng)
-        assert tuple(model._network.config.block_out_channels) == widths
+        assert tuple(model._denoiser.network.config.block_out_channels) == widths
         assert model.sample(2, 1.0, rng).shape == (2, side**2)
+
+
+class TestDenoiser:
+    """The whole denoising loop and every training step stay on the device."""
+
+    @pytest.fixture
+    def moved(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """Every move between devices that is asked for."""
+        asked: list[str] = []
+        for name in ("cpu", "cuda", "numpy", "item", "tolist"):
+            original = getattr(torch.Tensor, name)
+
+            def move(tensor: torch.Tensor, *to: Any, _name: str = name, _original: Any = original) -> Any:
+                if tensor.numel() > 1000:
+                    asked.append(_name)
+                return _original(tensor, *to)
+
+            monkeypatch.setattr(torch.Tensor, name, move)
+        return asked
+
+    @pytest.mark.parametrize("eta", [0.0, 1.0])
+    def test_a_batch_comes_back_once_however_many_steps_it_takes(self, eta: float, moved: list[str]) -> None:
+        rng = np.random.default_rng(23)
+        model = DdpmUnet(width=8, steps=1, batch=2, sampling_steps=4, eta=eta, clusters=2)
+        model.fit(rng.standard_normal((20, 16)), rng)
+        moved.clear()
+        model.sample(300, 0.5, rng)
+        assert moved == ["cpu", "numpy"]  # of 256 pictures; the other 44 have too few numbers to count
+
+    def test_sampling_in_batches_draws_every_picture_once(self) -> None:
+        rng = np.random.default_rng(24)
+        model = DdpmUnet(width=8, steps=1, batch=2, sampling_steps=2)
+        model.fit(rng.standard_normal((20, 16)), rng)
+        drawn = model.sample(300, 1.0, rng)
+        assert len(np.unique(drawn, axis=0)) == 300
+
+    @pytest.mark.parametrize("kind", ["epsilon", "v_prediction", "sample"])
+    def test_each_prediction_is_asked_for_what_samples_need(self, kind: str) -> None:
+        """A network that says exactly what it was asked for: a single step brings the clean pictures back."""
+        settings = {"num_train_timesteps": 100, "prediction_type": kind, "clip_sample": False}
+        scheduler = Denoiser(None, settings, "cpu").scheduler()
+        source = torch.Generator().manual_seed(25)
+        clean, noise = (torch.randn(5, 1, 4, 4, generator=source) for _ in range(2))
+        times = torch.full((5,), 60)
+        noisy = scheduler.add_noise(clean, noise, times)
+        asked = _wanted(scheduler, clean, noise, times)
+        scheduler.set_timesteps(100)
+        found = scheduler.step(asked, 60, noisy).pred_original_sample
+        torch.testing.assert_close(found, clean, atol=1e-4, rtol=1e-4)
 
 
 def some_couplings(d: int) -> Couplings:

@@ -1,0 +1,147 @@
+"""Training and sampling of a U-Net that takes noise away, wholly on its device: pictures go there and back once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from evaluator.models.pictures import precision
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+INSTALL = "pip install 'hygiene-toolkit[diffusion]'"
+DROPOUT = 0.1  # share of pictures that the network sees without their condition (Ho and Salimans 2022)
+AT_ONCE = 256  # pictures sampled in one batch
+
+
+def check_diffusers(model: str) -> None:
+    """Refuse a `model` that is made of what is not installed."""
+    if find_spec("diffusers") is None:
+        raise ConfigurationError(f"{model} needs diffusers: {INSTALL}")
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A diffusers `UNet2DModel` on its device, and the noise it knows.
+
+    settings  of a diffusers scheduler: noise levels, their schedule, what the network predicts
+    classes   conditions; one more class is none. 0: the network has no condition
+    """
+
+    network: Any
+    settings: dict[str, Any]
+    device: str
+    classes: int = 0
+
+    def scheduler(self) -> Any:
+        """DDIM (Song et al. 2021), which at eta = 1 is ancestral sampling."""
+        import diffusers
+
+        ddim: Any = diffusers.DDIMScheduler
+        return ddim.from_config(self.settings)
+
+    def compiled(self) -> Any:
+        """What to call: the network, on a GPU made into few kernels."""
+        import torch
+
+        return torch.compile(self.network) if self.device == "cuda" else self.network
+
+    def learn(
+        self,
+        pictures: torch.Tensor,
+        classes: torch.Tensor,
+        steps: int,
+        batch: int,
+        rate: float,
+        source: torch.Generator,
+    ) -> None:
+        """Train on pictures [n, channels, side, side] of classes [n]; `source` is on the device."""
+        import torch
+
+        from evaluator.models.stacked import train
+
+        scheduler, network = self.scheduler(), self.compiled()
+        pictures, classes = pictures.to(self.device), classes.to(self.device)
+        device = self.device
+
+        def loss() -> torch.Tensor:
+            chosen = torch.randint(len(pictures), (batch,), generator=source, device=device)
+            noise = torch.randn(batch, *pictures.shape[1:], generator=source, device=device)
+            times = torch.randint(scheduler.config.num_train_timesteps, (batch,), generator=source, device=device)
+            dropped = torch.rand(batch, generator=source, device=device) < DROPOUT
+            told = torch.where(dropped, self.classes, classes[chosen])
+            noisy = scheduler.add_noise(pictures[chosen], noise, times)
+            wanted = _wanted(scheduler, pictures[chosen], noise, times)
+            return torch.square(self._predicted(network, noisy, times, told) - wanted).mean()
+
+        self.network.train()
+        train(self.network, loss, steps, rate)
+        self.network.eval()
+
+    def sample(
+        self, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator
+    ) -> torch.Tensor:
+        """A picture of each of classes [n], [n, channels, side, side] on the CPU; `source` is on the device.
+
+        bias  λ: with classes guidance w = 1/λ − 1, else the variance of all noise
+        """
+        import torch
+
+        network = self.compiled()
+        parts = torch.split(classes, AT_ONCE)
+        return torch.cat(
+            [self._denoised(network, part.to(self.device), bias, steps, eta, source).cpu() for part in parts]
+        )
+
+    def _denoised(
+        self, network: Any, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator
+    ) -> torch.Tensor:
+        import torch
+
+        spread, guidance = (1.0, 1 / bias - 1) if self.classes else (math.sqrt(bias), 0.0)
+        shape = (len(classes), *_shape(self.network))
+        none, scheduler = torch.full_like(classes, self.classes), self.scheduler()
+        scheduler.set_timesteps(steps)
+        x = spread * torch.randn(shape, generator=source, device=self.device)
+        for time in scheduler.timesteps.tolist():
+            times = torch.full_like(classes, time)
+            output = self._predicted(network, x, times, classes)
+            if guidance:
+                output = output + guidance * (output - self._predicted(network, x, times, none))
+            fresh = spread * torch.randn(shape, generator=source, device=self.device) if eta else None
+            x = scheduler.step(output, time, x, eta=eta, variance_noise=fresh).prev_sample
+        return x
+
+    def _predicted(self, network: Any, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        with precision(self.device):
+            output: torch.Tensor = network(noisy, times, class_labels=classes if self.classes else None).sample
+        return output.float()
+
+
+def _wanted(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+    """What the network is to say about pictures with noise on them."""
+    kind = scheduler.config.prediction_type
+    wanted: torch.Tensor = (
+        noise if kind == "epsilon" else clean if kind == "sample" else scheduler.get_velocity(clean, noise, times)
+    )
+    return wanted
+
+
+def _shape(network: Any) -> tuple[int, int, int]:
+    """Channels, height, width."""
+    size = network.config.sample_size
+    height, width = (size, size) if isinstance(size, int) else size
+    return network.config.in_channels, height, width
+
+
+def new_network(source: torch.Generator, make: Any) -> Any:
+    """A U-Net with weights fixed by `source`: diffusers draws them from torch's global generator, which is put back."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=source, device=source.device)))
+        return make()

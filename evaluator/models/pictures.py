@@ -1,0 +1,65 @@
+"""What generators of pictures share: rows folded to pictures and back, and the device that they are trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+DEVICES = ("cpu", "cuda")
+
+
+def square_side(d: int, channels: int) -> int:
+    """The side of square pictures whose rows have `d` = channels · side² numbers; refuses other rows."""
+    side = math.isqrt(d // channels)
+    if side**2 * channels != d or not side:
+        raise ConfigurationError(f"rows of {d} numbers are no square images: expected side² · {channels}")
+    return side
+
+
+def folded(rows: torch.Tensor, channels: int, side: int) -> torch.Tensor:
+    """Rows [n, side · side · channels] as pictures [n, channels, side, side]."""
+    return rows.reshape(-1, side, side, channels).permute(0, 3, 1, 2).contiguous()
+
+
+def unfolded(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures [n, channels, side, side] as rows [n, side · side · channels]."""
+    return pictures.permute(0, 2, 3, 1).reshape(len(pictures), -1)
+
+
+def check_device(device: str) -> None:
+    """Refuse what is no name of a device."""
+    if device not in DEVICES:
+        raise ConfigurationError(f"device is {device!r}: choose one of {', '.join(DEVICES)}")
+
+
+def check_machine(device: str) -> None:
+    """Refuse a device that this machine has not."""
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigurationError("device is cuda, but torch sees no CUDA device: use cpu")
+
+
+def source_on(device: str, rng: np.random.Generator) -> torch.Generator:
+    """torch's generator on `device`, seeded by `rng`, which moves on by one draw."""
+    import torch
+
+    return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+@contextmanager
+def precision(device: str) -> Iterator[None]:
+    """bfloat16 where the device is made for it."""
+    import torch
+
+    with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        yield
