@@ -11,8 +11,10 @@ from evaluator.models.gaussian import Gaussian
 from evaluator.models.kde import Kde
 from evaluator.models.mixture import Mixture
 from evaluator.models.pca_gaussian import PcaGaussian
+from evaluator.models.stylegan2 import StyleGan2
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import WganGp
+from evaluator.models.wgan_gp_images import WganGpImages
 from evaluator.tables import build
 
 __all__ = ["MODELS", "GenerativeModel", "make_model"]
@@ -26,7 +28,9 @@ MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "ddpm_unet": DdpmUnet,
     "flow": Flow,
     "vae": Vae,
+    "stylegan2": StyleGan2,
     "wgan_gp": WganGp,
+    "wgan_gp_images": WganGpImages,
 }
 
 

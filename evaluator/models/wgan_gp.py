@@ -1,8 +1,9 @@
-"""A generative adversarial network of vectors: a critic that measures a distance, a generator that shortens it."""
+"""A generative adversarial network: a critic that measures a distance, a generator that shortens it."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,63 +16,66 @@ from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import Module
 
-    from evaluator.models.stacked import Scale, StackedMlp
+    from evaluator.models.stacked import Scale
 
 PENALTY = 10.0  # of the gradient's distance from length 1
 MOMENTS = (0.0, 0.9)  # of Adam, as in the paper's algorithm 1
+AT_ONCE = 1024  # rows sampled in one batch
 
 
 @dataclass
-class WganGp:
-    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1), perceptrons on both sides.
+class Wasserstein(ABC):
+    """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, algorithm 1); each kind brings its networks.
 
     The running mean of the generator's weights samples. Sampling bias: the latent is drawn from N(0, λI).
 
-    latent        latent numbers
-    width, depth  hidden units, residual layers of generator and critic
-    steps         of the generator, each after critic_steps of the critic
-    batch         rows per step; rate: learning rate of Adam
+    latent  latent numbers
+    width   hidden units
+    steps   of the generator, each after critic_steps of the critic
+    batch   rows per step; rate: learning rate of Adam
     """
 
     latent: int = 32
     width: int = 128
-    depth: int = 2
     steps: int = 2500
     critic_steps: int = 3
     batch: int = 64
     rate: float = 2e-3
-    name: str = field(default="wgan_gp", init=False)
+    device: str = field(default="cpu", init=False)
     _scale: Scale = field(init=False, repr=False, compare=False)
-    _generator: StackedMlp = field(init=False, repr=False, compare=False)
+    _generator: Module = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        whole = (self.latent, self.width, self.depth, self.steps, self.critic_steps, self.batch)
+        whole = (self.latent, self.width, self.steps, self.critic_steps, self.batch)
         if min(whole) < 1 or self.rate <= 0:
             raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1 and rate > 0")
 
+    @abstractmethod
+    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
+        """A new generator [1, n, latent] -> [1, n, d], and a new critic [1, n, d] -> [1, n, 1]."""
+
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
         """Train on `samples` [n, d], n ≥ 2."""
-        from evaluator.models.stacked import Scale, StackedMlp, batches, gathered, generators
+        from evaluator.models.stacked import Scale, batches, gathered, generators
 
         rows = checked_rows(samples, at_least=2)
-        d = rows.shape[1]
         self._scale = Scale(rows)
         with one_thread():
             source, scaled = generators([rng]), self._scale.inward(rows)[None]
-            self._generator = StackedMlp(self.latent, self.width, self.depth, d, source)
-            critic = StackedMlp(d, self.width, self.depth, 1, source)
-            real = (gathered(scaled, chosen) for chosen in batches(scaled, self.batch, source))
+            self._generator, critic = (network.to(self.device) for network in self._networks(rows.shape[1], source[0]))
+            real = (gathered(scaled, chosen).to(self.device) for chosen in batches(scaled, self.batch, source))
             self._compete(critic, real, source)
 
-    def _compete(self, critic: StackedMlp, real: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
-        """Critic and generator in turns, rates falling to 0 along a cosine."""
+    def _compete(self, critic: Module, real: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
+        """Critic and generator in turns; the generator's rate falls to 0 along a cosine."""
         from torch.optim import Adam
 
         from evaluator.models.stacked import ahead, normals, train, uniforms
 
-        latents = ahead(normals, source, self.batch, self.latent)
-        shares = ahead(uniforms, source, self.batch, 1)
+        latents = (each.to(self.device) for each in ahead(normals, source, self.batch, self.latent))
+        shares = (each.to(self.device) for each in ahead(uniforms, source, self.batch, 1))
         optimiser = Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
 
         def loss() -> torch.Tensor:
@@ -93,11 +97,36 @@ class WganGp:
 
         spread = math.sqrt(checked_bias(sampling_bias))
         with one_thread(), torch.inference_mode():
-            latent = spread * normals(generators([rng]), n, self.latent)
-            return self._scale.outward(self._generator(latent)[0])
+            latents = torch.split(spread * normals(generators([rng]), n, self.latent), AT_ONCE, dim=1)
+            made = [self._generator(part.to(self.device)).cpu() for part in latents]
+            return self._scale.outward(torch.cat(made, dim=1)[0])
 
 
-def _critic_loss(critic: StackedMlp, real: torch.Tensor, fake: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+@dataclass
+class WganGp(Wasserstein):
+    """WGAN-GP (Gulrajani et al. 2017) of vectors, perceptrons on both sides.
+
+    Sampling bias: the latent is drawn from N(0, λI).
+
+    depth  residual layers of generator and critic; `width` is their hidden units, the rest as in Wasserstein
+    """
+
+    depth: int = 2
+    name: str = field(default="wgan_gp", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.depth < 1:
+            raise ConfigurationError(f"{self!r}: expected depth ≥ 1")
+
+    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
+        from evaluator.models.stacked import StackedMlp
+
+        generator = StackedMlp(self.latent, self.width, self.depth, d, [source])
+        return generator, StackedMlp(d, self.width, self.depth, 1, [source])
+
+
+def _critic_loss(critic: Module, real: torch.Tensor, fake: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     """E D(fake) − E D(real) + 10·E(|∇D| − 1)², the gradient at points between them (eq. 3)."""
     import torch
 

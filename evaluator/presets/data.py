@@ -8,6 +8,11 @@ from hygiene.errors import ConfigurationError
 
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # where Debian's dataset-fashion-mnist puts it
 
+STAND_INS = {
+    "digits": "scikit-learn's 8 × 8 digits, which stand in for MNIST",
+    "digits_oracle": "draws of a mixture fitted to scikit-learn's 8 × 8 digits, which stands in for MNIST",
+}
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -21,16 +26,18 @@ class Pictures:
     lacks: str = ""
 
 
-def mnist_or_like(data: Path | None, small: bool = False, **parameters: object) -> Pictures:
+def mnist_or_like(data: Path | None, small: str = "", **parameters: object) -> Pictures:
     """MNIST as IDX files in the folder `data`.
 
-    Without one: at a `small` scale scikit-learn's digits, which are there always, else Debian's Fashion-MNIST in
-    MNIST's place, if it is installed. `parameters` go to the source.
+    Without one: the source `small`, made of scikit-learn's digits, which are there always; if there is none either,
+    Debian's Fashion-MNIST in MNIST's place, where it is installed. `parameters` go to the source.
     """
     if data is None and small:
-        return Pictures(Choice("digits", dict(parameters)), "scikit-learn's 8 × 8 digits, which stand in for MNIST")
+        return Pictures(Choice(small, dict(parameters)), STAND_INS[small])
     if data is None and not FASHION_MNIST.is_dir():
-        lacks = "FOLDER with MNIST's IDX files (train-images-idx3-ubyte.gz, …), or install Debian's dataset-fashion-mnist"
+        lacks = (
+            "FOLDER with MNIST's IDX files (train-images-idx3-ubyte.gz, …), or install Debian's dataset-fashion-mnist"
+        )
         return Pictures(Choice("idx", {"path": "", **parameters}), "MNIST", lacks)
     source = Choice("idx", {"path": str(data or FASHION_MNIST), **parameters})
     if data is None:

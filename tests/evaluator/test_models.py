@@ -33,8 +33,10 @@ QUICK: dict[str, dict[str, Any]] = {
     "ddpm_mlp": {"steps": 150, "width": 48, "depth": 2, "sampling_steps": 20},
     "ddpm_unet": {"steps": 8, "width": 8, "batch": 8, "sampling_steps": 3},
     "flow": {"steps": 50, "layers": 4, "width": 16, "depth": 1},
+    "stylegan2": {"steps": 40, "latent": 4, "width": 8, "batch": 16, "rate": 5e-3},
     "vae": {"steps": 100, "latent": 4, "width": 32, "depth": 1},
     "wgan_gp": {"steps": 60, "latent": 4, "width": 16, "depth": 1, "critic_steps": 2, "batch": 32},
+    "wgan_gp_images": {"steps": 30, "latent": 4, "width": 4, "critic_steps": 2, "batch": 32},
 }
 
 
@@ -125,11 +127,17 @@ class TestEveryModel:
             ("flow", {"dimensions": 0}),
             ("flow", {"noise": 0.0}),
             ("flow", {"rate": -1.0}),
+            ("stylegan2", {"latent": 0}),
+            ("stylegan2", {"gamma": 0.0}),
+            ("stylegan2", {"device": "tpu"}),
             ("vae", {"latent": 0}),
             ("vae", {"batch": 0}),
             ("vae", {"rate": 0.0}),
             ("wgan_gp", {"critic_steps": 0}),
             ("wgan_gp", {"rate": 0.0}),
+            ("wgan_gp", {"depth": 0}),
+            ("wgan_gp_images", {"kernel": 4}),
+            ("wgan_gp_images", {"channels": 0}),
         ],
     )
     def test_impossible_parameters_are_refused(self, name: str, parameters: dict[str, Any]) -> None:

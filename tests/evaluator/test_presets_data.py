@@ -16,14 +16,14 @@ def pictured(monkeypatch):
     """An experiment that reads pictures, by the name `pictured`."""
 
     def made(scale, data=None):
-        found = mnist_or_like(data, scale == "small")
+        found = mnist_or_like(data, "digits" if scale == "small" else "")
         return Preset("pictured", found.told, {}, [], lambda measured: [], found.lacks)
 
     monkeypatch.setitem(PRESETS, "pictured", made)
 
 
 def test_the_folder_that_is_given_is_read(tmp_path):
-    for small in (False, True):
+    for small in ("", "digits"):
         found = mnist_or_like(tmp_path, small, repeats=True)
         assert found.source == Choice("idx", {"path": str(tmp_path), "repeats": True})
         assert str(tmp_path) in found.told
@@ -35,8 +35,9 @@ def test_without_one_the_stand_in_says_that_it_stands_in(tmp_path, monkeypatch):
     found = mnist_or_like(None)
     assert found.source == Choice("idx", {"path": str(tmp_path)})
     assert found.told.startswith("Fashion-MNIST")
-    digits = mnist_or_like(None, small=True)
+    digits = mnist_or_like(None, "digits")
     assert digits.source == Choice("digits")
+    assert mnist_or_like(None, "digits_oracle").source == Choice("digits_oracle")
     assert all("stands in for MNIST" in each.replace("stand ", "stands ") for each in (found.told, digits.told))
 
 

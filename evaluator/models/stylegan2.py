@@ -1,0 +1,174 @@
+"""StyleGAN2: pictures out of styles, from 8 pixels on a CPU to 256 on a GPU."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.pictures import (
+    check_device,
+    check_machine,
+    folded,
+    precision,
+    source_on,
+    square_side,
+    unfolded,
+)
+from evaluator.threads import one_thread
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+    from evaluator.models.stacked import Scale
+    from evaluator.models.stylegan2_losses import PathLength
+    from evaluator.models.stylegan2_networks import Discriminator, Generator
+
+MOMENTS = (0.0, 0.99)  # of Adam
+R1_EVERY, PATH_EVERY = 16, 4  # batches between lazy regularisations
+CENTRE_OF = 10_000  # latents that the mean of w is taken over
+AT_ONCE = 256  # images sampled in one batch
+
+
+@dataclass
+class StyleGan2:
+    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), unconditional, without style mixing and augmentation.
+
+    Rows [n, channels · side²] are read as side × side × channels; the side is 2 to 7 pixels doubled any number of
+    times. The running mean of the generator's weights samples. Nothing is clipped to 0..1.
+
+    Sampling bias: λ is the truncation ψ, w' = w̄ + λ(w − w̄) around the mean w̄ of all w (Karras et al. 2019,
+    arXiv:1812.04948, §B); the noise inputs stay as they are.
+
+    channels       colours of one pixel
+    latent, depth  numbers of z and w, layers from one to the other
+    width          channels of a layer up to 32 pixels, half as many with every doubling above
+    steps, batch   of training; rate: learning rate of Adam
+    gamma          weight of R1; Karras et al. 2020 (arXiv:2006.06676, §C) take .0002 · side² / batch
+    device         cpu (one thread, float32) or cuda (bfloat16 but for the regularisations)
+    """
+
+    channels: int = 1
+    latent: int = 32
+    depth: int = 2
+    width: int = 16
+    steps: int = 1000
+    batch: int = 64
+    rate: float = 1e-2
+    gamma: float = 1.0
+    device: str = "cpu"
+    name: str = field(default="stylegan2", init=False)
+    _scale: Scale = field(init=False, repr=False, compare=False)
+    _side: int = field(init=False, repr=False, compare=False)
+    _generator: Generator = field(init=False, repr=False, compare=False)
+    _centre: torch.Tensor = field(init=False, repr=False, compare=False)  # [1, latent]
+
+    def __post_init__(self) -> None:
+        whole = (self.channels, self.latent, self.depth, self.width, self.steps, self.batch)
+        if min(whole) < 1 or min(self.rate, self.gamma) <= 0:
+            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate and gamma > 0")
+        check_device(self.device)
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Train on `samples` [n, channels · side²], n ≥ 2."""
+        rows = checked_rows(samples, at_least=2)
+        self._side = self._checked_side(rows.shape[1])
+        check_machine(self.device)
+        import torch
+
+        from evaluator.models.stacked import Scale
+        from evaluator.models.stylegan2_networks import Discriminator, Generator
+
+        with one_thread():
+            self._scale = Scale(rows)
+            source = source_on(self.device, rng)
+            shape = self.width, self.channels, self._side, source
+            self._generator = Generator(self.latent, self.depth, *shape)
+            self._compete(Discriminator(*shape), folded(self._scale.inward(rows), self.channels, self._side), source)
+            with torch.inference_mode():
+                self._centre = self._generator.styles(CENTRE_OF, source).mean(dim=0)
+
+    def _checked_side(self, d: int) -> int:
+        from evaluator.models.stylegan2_networks import sides
+
+        side = square_side(d, self.channels)
+        if not sides(side):
+            raise ConfigurationError(
+                f"pictures of side {side} do not grow out of 2 to 7 pixels by doubling: resize them"
+            )
+        return side
+
+    def _compete(self, discriminator: Discriminator, pictures: torch.Tensor, source: torch.Generator) -> None:
+        """Discriminator and generator in turns, each regularised once in a while (§4)."""
+        import torch
+
+        from evaluator.models.stacked import train
+        from evaluator.models.stylegan2_losses import PathLength
+
+        optimiser = torch.optim.Adam(discriminator.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
+        lengths, turns = PathLength(), itertools.count()
+
+        def loss() -> torch.Tensor:
+            turn = next(turns)
+            optimiser.zero_grad()
+            torch.autograd.backward(self._judgement(discriminator, self._batch(pictures, source), turn, source))
+            optimiser.step()
+            return self._persuasion(discriminator, lengths, turn, source)
+
+        train(self._generator, loss, self.steps, self.rate, MOMENTS)
+
+    def _batch(self, pictures: torch.Tensor, source: torch.Generator) -> torch.Tensor:
+        """Pictures [batch, channels, side, side] of the training set, with replacement, on the device."""
+        import torch
+
+        chosen = torch.randint(len(pictures), (self.batch,), generator=source, device=self.device)
+        return pictures[chosen.cpu()].to(self.device)
+
+    def _judgement(
+        self, discriminator: Discriminator, real: torch.Tensor, turn: int, source: torch.Generator
+    ) -> torch.Tensor:
+        """What the discriminator minimises."""
+        import torch
+
+        from evaluator.models.stylegan2_losses import discriminator_loss, r1
+
+        with precision(self.device):
+            with torch.no_grad():
+                fake = self._generator(self.batch, source)
+            loss = discriminator_loss(discriminator(real), discriminator(fake))
+        if turn % R1_EVERY:
+            return loss
+        return loss + R1_EVERY * self.gamma / 2 * r1(discriminator, real)
+
+    def _persuasion(
+        self, discriminator: Discriminator, lengths: PathLength, turn: int, source: torch.Generator
+    ) -> torch.Tensor:
+        """What the generator minimises."""
+        from evaluator.models.stylegan2_losses import generator_loss, path_weight
+
+        with precision(self.device):
+            loss = generator_loss(discriminator(self._generator(self.batch, source)))
+        if turn % PATH_EVERY:
+            return loss
+        w = self._generator.styles(max(1, self.batch // 2), source)
+        uneven = lengths(self._generator.synthesis(w, source), w, source)
+        return loss + PATH_EVERY * path_weight(self._side) * uneven
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
+        """`n` draws [n, channels · side²]."""
+        import torch
+
+        bias, source = checked_bias(sampling_bias), source_on(self.device, rng)
+        with one_thread(), torch.inference_mode(), precision(self.device):
+            parts = [self._drawn(min(AT_ONCE, n - start), bias, source) for start in range(0, n, AT_ONCE)]
+            return self._scale.outward(unfolded(torch.cat(parts)))
+
+    def _drawn(self, n: int, bias: float, source: torch.Generator) -> torch.Tensor:
+        """Pictures [n, channels, side, side], of w drawn towards their centre."""
+        w = self._centre + bias * (self._generator.styles(n, source) - self._centre)
+        pictures: torch.Tensor = self._generator.synthesis(w, source)
+        return pictures.float().cpu()

@@ -1,0 +1,61 @@
+"""The WGAN-GP of pictures: convolutions that halve them for the critic, and double them for the generator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from evaluator.models.base import Rows
+from evaluator.models.pictures import check_device, check_machine, square_side
+from evaluator.models.wgan_gp import Wasserstein
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch.nn import Module
+
+
+@dataclass
+class WganGpImages(Wasserstein):
+    """WGAN-GP of square pictures; at 28 × 28, width 64 and kernel 5 the networks of Gulrajani et al. 2017 for MNIST
+    (github.com/igul222/improved_wgan_training, gan_mnist.py), without the sigmoid behind the generator.
+
+    Rows [n, channels · side²] are read as side × side × channels. Nothing is clipped to 0..1. Sampling bias: the
+    latent is drawn from N(0, λI).
+
+    channels  colours of one pixel
+    width     channels of the critic's first layer; every layer has twice as many as the one before
+    kernel    pixels of a convolution's side, odd
+    device    cpu (one thread) or cuda; the rest as in Wasserstein
+    """
+
+    latent: int = 64
+    width: int = 16
+    steps: int = 1000
+    channels: int = 1
+    kernel: int = 3
+    device: str = "cpu"
+    name: str = field(default="wgan_gp_images", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels < 1 or self.kernel < 3 or self.kernel % 2 == 0:
+            raise ConfigurationError(f"{self!r}: expected channels ≥ 1 and an odd kernel ≥ 3")
+        check_device(self.device)
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Train on `samples` [n, channels · side²], n ≥ 2."""
+        check_machine(self.device)
+        super().fit(samples, rng)
+
+    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
+        import torch
+
+        from evaluator.models.wgan_gp_networks import critic, generator
+
+        side = square_side(d, self.channels)
+        with torch.random.fork_rng(devices=[]):  # torch.nn's layers draw from the global generator
+            torch.manual_seed(int(torch.randint(2**62, (), generator=source)))
+            shape = self.width, self.channels, side, self.kernel
+            return generator(self.latent, *shape), critic(*shape)
