@@ -27,7 +27,8 @@ WEBP: Files = {f"WebP q{quality}": ("WEBP", {"quality": quality}) for quality in
 """Lossy; WebP knows no other subsampling than 4:2:0."""
 
 SHARES = (0.9, 0.7, 0.5)
-CROPPED = ("PNG", "JPEG q95 4:4:4", "JPEG q95 4:2:0")
+"""What a crop leaves of each side."""
+
 LIMITS = (-4.0, -6.0)
 FRESH = ("lxqt-themes", "palapeli-data", "gcompris-qt-data")
 """Packages that no picture was taken from when the decoder's constants were chosen."""
@@ -66,12 +67,13 @@ def squares(source: str, number: int, side: int, count: int) -> Iterator[Pixels]
         yield np.asarray(reduced.crop((left, top, left + side, top + side)))
 
 
-def whole(task: tuple[int, str], side: int, count: int, files: Files, stock: bool) -> list[Tried]:
-    """Squares of one picture by every generator in every file; the stock decoder is slow and gets the first square."""
+def whole(task: tuple[int, str], side: int, count: int, files: Files, titles: list[str], stock: bool) -> list[Tried]:
+    """Squares of one picture by the generators in every file; the stock decoder is slow and gets the first square."""
     number, source = task
     rows = []
     for i, square in enumerate(squares(source, number, side, count)):
-        for title, (mark, embed) in generators.GENERATORS.items():
+        for title in titles:
+            mark, embed = generators.GENERATORS[title]
             marked = Image.fromarray(embed(square))
             for file in files:
                 data = saved(marked, *files[file])
@@ -82,20 +84,21 @@ def whole(task: tuple[int, str], side: int, count: int, files: Files, stock: boo
     return rows
 
 
-def cropped(task: tuple[int, str], side: int) -> list[Tried]:
-    """One square by every generator, cut to each of SHARES of its sides at any pixel, by the crop search."""
+def cropped(task: tuple[int, str], side: int, files: Files, titles: list[str]) -> list[Tried]:
+    """One square by the generators, cut to each of SHARES of its sides at any pixel, by the crop search."""
     number, source = task
     rows = []
     rng = np.random.default_rng([number, 2])
     for square in squares(source, number, side, 1):
-        for title, (mark, embed) in generators.GENERATORS.items():
+        for title in titles:
+            mark, embed = generators.GENERATORS[title]
             marked = Image.fromarray(embed(square))
             for share in SHARES:
                 edge = round(side * share)
                 left, top = (int(at) for at in rng.integers(0, side - edge + 1, 2))
                 part = marked.crop((left, top, left + edge, top + edge))
-                for file in CROPPED:
-                    found = PublicMarks(crop=True).detect(source, Look(saved(part, *FILES[file])))
+                for file in files:
+                    found = PublicMarks(crop=True).detect(source, Look(saved(part, *files[file])))
                     named = found.finding.get("mark") == mark
                     rows.append(Tried(title, f"{share:.0%}, {file}", found.log10_p, named))
     return rows
@@ -121,9 +124,11 @@ def tables(rows: list[Tried]) -> Iterator[str]:
 
 def table(rows: list[Tried], cell: Callable[[list[Tried]], str]) -> Iterator[str]:
     """Markdown: a row per generator, a column per file."""
-    files = list(dict.fromkeys(row.file for row in rows))
+    files, titles = (
+        list(dict.fromkeys(names)) for names in zip(*((row.file, row.generator) for row in rows), strict=True)
+    )
     yield "| | " + " | ".join(files) + " |\n" + "|---" * (1 + len(files)) + "|"
-    for title in generators.GENERATORS:
+    for title in titles:
         cells = ([row for row in rows if (row.generator, row.file) == (title, file)] for file in files)
         yield f"| {title} | " + " | ".join(cell(each) for each in cells) + " |"
 

@@ -1,7 +1,7 @@
 """Are marks of public generators found, and how often where there is none? The tables of docs/public_marks.md.
 
     python -m benchmarks.public_marks recall [--side 512] [--squares 3] [--no-stock] [FOLDER ...]
-    python -m benchmarks.public_marks webp [--squares 1] [FOLDER ...]
+    python -m benchmarks.public_marks webp [--squares 3] [--no-stock] [FOLDER ...]
     python -m benchmarks.public_marks crops [FOLDER ...]
     python -m benchmarks.public_marks unmarked [--layers 3] [--decoys 8] [--alone] [FOLDER ...]
 
@@ -21,6 +21,12 @@ from pathlib import Path
 from benchmarks import false_marks, generators, mark_recall
 from benchmarks.robustness import sources
 from hygiene.engines.local import one_thread_each
+
+DEFAULT_FILES = {
+    "recall": list(mark_recall.FILES),
+    "webp": list(mark_recall.WEBP),
+    "crops": ["PNG", "JPEG q95 4:4:4", "JPEG q95 4:2:0"],
+}
 
 Recall = Callable[[tuple[int, str]], list[mark_recall.Tried]]
 
@@ -42,11 +48,13 @@ def main() -> None:
 
 
 def recall(given: argparse.Namespace) -> Recall:
+    every = mark_recall.FILES | mark_recall.WEBP
+    files = {name: every[name] for name in given.files or DEFAULT_FILES[given.what]}
+    titles = given.generators or list(generators.GENERATORS)
     if given.what == "crops":
-        return partial(mark_recall.cropped, side=given.side)
-    files = mark_recall.WEBP if given.what == "webp" else mark_recall.FILES
-    stock = given.what == "recall" and not given.no_stock
-    return partial(mark_recall.whole, side=given.side, count=given.squares, files=files, stock=stock)
+        return partial(mark_recall.cropped, side=given.side, files=files, titles=titles)
+    stock = not given.no_stock
+    return partial(mark_recall.whole, side=given.side, count=given.squares, files=files, titles=titles, stock=stock)
 
 
 def arguments() -> argparse.Namespace:
@@ -56,6 +64,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--side", type=int, default=512, help="of the squares that are marked, in pixels")
     parser.add_argument("--squares", type=int, default=3, help="from each picture; crops takes one")
     parser.add_argument("--pictures", type=int, default=sys.maxsize, help="that are marked, at most")
+    parser.add_argument("--generators", nargs="+", choices=list(generators.GENERATORS), help="all of them by default")
+    parser.add_argument("--files", nargs="+", choices=[*mark_recall.FILES, *mark_recall.WEBP], help="to store as")
     parser.add_argument("--no-stock", action="store_true", help="leave the stock decoder out, which is slow")
     parser.add_argument("--layers", type=int, default=3, help="grids of tiles at each scale of each picture")
     parser.add_argument("--drawn", type=int, default=3000, help="patterns, line art, … of each kind")
