@@ -3,7 +3,6 @@
 import contextlib
 import signal
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -12,17 +11,18 @@ from pathlib import Path
 
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
-from evaluator.loop import run_loop
-from evaluator.runs import run_in_folder
 from evaluator.setup import Setup, check_choices, prepare, setup_key
+from evaluator.side_by_side import Outcome, grouped, run_side_by_side
 from evaluator.threads import one_thread
 from hygiene.engines import WorkerLost
 from hygiene.errors import ConfigurationError, HygieneError, InfeasibleError
 
-Job = tuple[LoopConfig, Path | None]
-"""A loop, and the run folder it goes on in; None keeps it in memory."""
+Job = tuple[int, LoopConfig, Path | None]
+"""The index of a loop, the loop, and the run folder it goes on in; None keeps it in memory."""
 
-Outcome = list[Generation] | HygieneError
+Group = Sequence[Job]
+"""Loops that one process runs side by side."""
+
 Outcomes = Generator[tuple[int, Outcome], None, None]
 
 
@@ -33,9 +33,10 @@ def run_arms(
 
     folders  a run folder for each configuration, where it is stored and goes on after a stop; none: in memory only
 
-    The order of finishing is free, the results are not: they are the same for any number of `workers`. More than
-    one starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`. Leaving early,
-    as on Ctrl-C, ends them at once.
+    Loops that differ in their seed only are trained side by side where that changes nothing (`side_by_side`). The
+    order of finishing is free, the results are not: they are the same for any number of `workers`. More than one
+    starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`. Leaving early, as on
+    Ctrl-C, ends them at once.
 
     Raises InfeasibleError, naming the arms, when some could not be run to their end: after every other arm was
     yielded, so that one bad arm costs nobody else's hours. Raises WorkerLost as soon as a process dies.
@@ -45,10 +46,11 @@ def run_arms(
     for config in configs:
         check_choices(config)
     stored = [None] * len(configs) if folders is None else folders
-    jobs: list[Job] = list(zip(configs, stored, strict=True))
+    jobs: list[Job] = list(zip(range(len(configs)), configs, stored, strict=True))
+    groups = [[jobs[index] for index in group] for group in grouped(configs, workers)]
     failed: dict[int, HygieneError] = {}
     with one_thread():
-        outcomes = _spread(jobs, min(workers, len(jobs))) if workers > 1 else _here(jobs)
+        outcomes = _spread(groups, min(workers, len(groups))) if workers > 1 else _here(groups)
         with contextlib.closing(outcomes):
             for index, outcome in outcomes:
                 if isinstance(outcome, HygieneError):
@@ -66,22 +68,22 @@ def _told(configs: Sequence[LoopConfig], failed: dict[int, HygieneError]) -> str
     return f"arm {first} ({arm.loop}, seed {arm.seed}) could not be run: {failed[first]}{more}"
 
 
-def _here(jobs: Sequence[Job]) -> Outcomes:
+def _here(groups: Sequence[Group]) -> Outcomes:
     prepared: dict[str, Setup] = {}
-    return ((index, _outcome(job, prepared)) for index, job in enumerate(jobs))
+    return (done for group in groups for done in _outcomes(group, prepared))
 
 
-def _spread(jobs: Sequence[Job], workers: int) -> Outcomes:
+def _spread(groups: Sequence[Group], workers: int) -> Outcomes:
     """One pipe per process rather than an executor: a dead process is an end of file here, a dead parent is one
     there, and no process outlives the loop that reads them. Each prepares its own ground: what is handed to a
     starting process beyond 64 KiB blocks for ever when that process dies early."""
-    waiting = iter(enumerate(jobs))
+    waiting = iter(groups)
     crew: dict[Connection, BaseProcess] = {}
     try:
-        for arm in islice(waiting, workers):
+        for group in islice(waiting, workers):
             line, process = _worker()
             crew[line] = process
-            _send(line, process, arm)
+            _send(line, process, group)
         while crew:
             ready = wait(list(crew))
             for line in [line for line in crew if line in ready]:
@@ -90,7 +92,7 @@ def _spread(jobs: Sequence[Job], workers: int) -> Outcomes:
                     _end(line, crew.pop(line))
                 else:
                     _send(line, crew[line], following)
-                yield done
+                yield from done
     finally:
         for line, process in crew.items():
             _end(line, process)
@@ -111,19 +113,19 @@ def _worker() -> tuple[Connection, BaseProcess]:
     return ours, process
 
 
-def _send(line: Connection, process: BaseProcess, arm: tuple[int, Job]) -> None:
+def _send(line: Connection, process: BaseProcess, group: Group) -> None:
     try:
-        line.send(arm)
+        line.send(group)
     except OSError:
         raise _lost(process) from None
 
 
-def _received(line: Connection, process: BaseProcess) -> tuple[int, Outcome]:
+def _received(line: Connection, process: BaseProcess) -> list[tuple[int, Outcome]]:
     try:
-        index, outcome = line.recv()
+        done: list[tuple[int, Outcome]] = line.recv()
     except (EOFError, OSError):
         raise _lost(process) from None
-    return index, outcome
+    return done
 
 
 def _lost(process: BaseProcess) -> WorkerLost:
@@ -140,19 +142,16 @@ def _serve(line: Connection) -> None:
     prepared: dict[str, Setup] = {}
     with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            index, job = line.recv()
-            line.send((index, _outcome(job, prepared)))
+            line.send(_outcomes(line.recv(), prepared))
 
 
-def _outcome(job: Job, prepared: dict[str, Setup]) -> Outcome:
-    """The states stay behind: nobody resumes from what is sent, and they are the bulk of the data."""
-    config, folder = job
-    key = setup_key(config)
+def _outcomes(group: Group, prepared: dict[str, Setup]) -> list[tuple[int, Outcome]]:
+    """What each loop came to. The states stay behind: nobody resumes from what is sent, and they are the bulk of it."""
+    indices, configs, folders = zip(*group, strict=True)
+    key = setup_key(configs[0])
     try:
         if key not in prepared:
-            prepared[key] = prepare(config)
-        ground = prepared[key]
-        steps = run_loop(config, ground) if folder is None else run_in_folder(config, folder, ground)
-        return [replace(step, state=None) for step in steps]
+            prepared[key] = prepare(configs[0])
     except HygieneError as error:
-        return error
+        return [(index, error) for index in indices]
+    return list(zip(indices, run_side_by_side(configs, folders, prepared[key]), strict=True))

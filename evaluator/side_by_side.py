@@ -1,0 +1,189 @@
+"""Loops that differ in their seed only, generation by generation, their models trained in one batch.
+
+Each comes to what it would come to alone, bit for bit, or its model is trained alone: `exact` tries it out. So a sweep
+may be stopped, grow, or take other workers, and its run folders stay the same.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from evaluator.config import LoopConfig
+from evaluator.generation import Generation, State
+from evaluator.loop import LoopRun, Step
+from evaluator.models import GenerativeModel, make_model
+from evaluator.models.ddpm_mlp import fit_side_by_side
+from evaluator.runs import OpenRun, opened
+from evaluator.setup import Setup
+from evaluator.warm_start import parameters_of, trainable, warm_weights
+from hygiene.errors import ConfigurationError, HygieneError
+
+SIDE_BY_SIDE: dict[str, Callable[..., None]] = {"ddpm_mlp": fit_side_by_side}
+"""Model -> f(models, samples, rngs, starts): fits all of them, on from `starts` where there are any."""
+
+MOST = 16  # members: more of them save little more
+TRIED = (40, 500)  # training steps, and rows, of a trial
+
+Outcome = list[Generation] | HygieneError
+
+
+def grouped(configs: Sequence[LoopConfig], workers: int) -> list[list[int]]:
+    """Indices of `configs`, in groups that go side by side: equal but for the seed; every worker gets its share."""
+    alike: dict[str, list[int]] = {}
+    for index, config in enumerate(configs):
+        alone = config.model.name not in SIDE_BY_SIDE
+        alike.setdefault(str(index) if alone else repr(replace(config, seed=0)), []).append(index)
+    return [part for group in alike.values() for part in _parts(group, min(MOST, -(-len(group) // workers)))]
+
+
+def _parts(group: list[int], size: int) -> Iterator[list[int]]:
+    return (group[start : start + size] for start in range(0, len(group), size))
+
+
+@dataclass
+class _Member:
+    """One loop of a group, and how far it is. A failure ends it, and no other."""
+
+    run: LoopRun
+    folder: OpenRun | None
+    generations: list[Generation]
+    state: State | None = None
+    model: GenerativeModel | None = None
+    failure: HygieneError | None = None
+
+    @property
+    def waits(self) -> bool:
+        return self.failure is None and len(self.generations) < self.run.config.generations
+
+    def next_step(self) -> Step | None:
+        try:
+            return self.run.next_step(self.state, self.model)
+        except HygieneError as error:
+            self.failure = error
+            return None
+
+    def take(self, step: Step, model: GenerativeModel, began: float) -> None:
+        """The model of the next generation: measured, and stored where there is a folder."""
+        generation = self.run.measured(step, model, began)
+        self.state, self.model = generation.state, model
+        if self.folder is not None:
+            self.folder.store(generation)
+        self.generations.append(replace(generation, state=None))
+
+
+def run_side_by_side(configs: Sequence[LoopConfig], folders: Sequence[Path | None], setup: Setup) -> list[Outcome]:
+    """Run loops that `grouped` put together, each in its folder where it has one; what each came to, without states.
+
+    What `run_in_folder` refuses or cannot run is its outcome, and costs no other.
+    """
+    with ExitStack() as stack:
+        members = [_member(stack, *each, setup) for each in zip(configs, folders, strict=True)]
+        while waiting := [each for each in members if isinstance(each, _Member) and each.waits]:
+            _advance(waiting)
+    return [each if isinstance(each, HygieneError) else each.failure or each.generations for each in members]
+
+
+def _member(stack: ExitStack, config: LoopConfig, folder: Path | None, setup: Setup) -> _Member | HygieneError:
+    try:
+        if folder is None:
+            return _Member(LoopRun(config, setup), None, [])
+        found = stack.enter_context(opened(config, folder))
+        member = _Member(LoopRun(config, setup), found, list(found.stored), found.state)
+        if not found.finished:
+            found.begin(setup)
+        if member.waits and member.state is not None:
+            member.model = member.state.model or member.run.fitted(member.state)
+        return member
+    except HygieneError as error:
+        return error
+
+
+def _advance(members: Sequence[_Member]) -> None:
+    """One generation further, each."""
+    began = time.perf_counter()
+    steps = [(member, member.next_step()) for member in members]
+    going = [(member, step) for member, step in steps if step is not None]
+    models = fitted([Job(member.run, step[2], member.model) for member, step in going])
+    for (member, step), model in zip(going, models, strict=True):
+        if isinstance(model, HygieneError):
+            member.failure = model
+        else:
+            member.take(step, model, began)
+
+
+class Job(NamedTuple):
+    """A model to train: on the training set of `state`, after the `last` one of its loop."""
+
+    run: LoopRun
+    state: State
+    last: GenerativeModel | None
+
+    @property
+    def warm(self) -> bool:
+        return self.run.config.warm_start and self.state.generation > 1
+
+
+def fitted(jobs: Sequence[Job]) -> list[GenerativeModel | HygieneError]:
+    """A model for each: those that have equally many rows to learn from in one batch, where that is exact."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for index, job in enumerate(jobs):
+        alike.setdefault((job.warm, job.state.training_set.shape), []).append(index)
+    models: dict[int, GenerativeModel | HygieneError] = {}
+    for indices in alike.values():
+        group = [jobs[index] for index in indices]
+        models |= zip(indices, _together(group) or map(_alone, group), strict=True)
+    return [models[index] for index in range(len(jobs))]
+
+
+def _alone(job: Job) -> GenerativeModel | HygieneError:
+    try:
+        return job.run.fitted(job.state, job.last)
+    except HygieneError as error:
+        return error
+
+
+def _together(group: Sequence[Job]) -> list[GenerativeModel] | None:
+    """One batch; None where that is not exact or cannot be, of which `_alone` then tells whose rows are at fault."""
+    config, first = group[0].run.config, group[0].state
+    parameters = tuple(sorted(parameters_of(config, first.generation).items()))
+    if len(group) == 1 or not exact(config.model.name, parameters, first.training_set.shape[1], len(group)):
+        return None
+    models = [job.run.new_model(job.state.generation) for job in group]
+    rngs = [job.run.rng(job.state.generation, "fit") for job in group]
+    try:
+        starts = [warm_weights(job.state.generation, job.last) for job in group] if group[0].warm else None
+        SIDE_BY_SIDE[config.model.name](models, [job.state.training_set for job in group], rngs, starts)
+    except ConfigurationError:
+        return None
+    return models
+
+
+@cache
+def exact(name: str, parameters: tuple[tuple[str, Any], ...], dimension: int, members: int) -> bool:
+    """Whether models of rows [n, dimension] learn side by side what they learn alone, to the last bit.
+
+    A trial of a few steps of training tells: how sums are rounded depends on sizes, on the machine and on its
+    libraries, not on the rows.
+    """
+    steps, n = TRIED
+    settings = dict(parameters) | {"steps": steps}
+    models = [make_model(name, **settings) for _ in range(members)]
+    rows = [np.random.default_rng(seed).standard_normal((n, dimension)) for seed in range(members)]
+    try:
+        SIDE_BY_SIDE[name](models, rows, [np.random.default_rng(seed) for seed in range(members)])
+    except ConfigurationError:
+        return False
+    return all(_learnt_alone(make_model(name, **settings), rows[seed], seed, models[seed]) for seed in range(members))
+
+
+def _learnt_alone(model: GenerativeModel, rows: Any, seed: int, other: GenerativeModel) -> bool:
+    """Whether `model`, trained alone, has the weights of `other`."""
+    model.fit(rows, np.random.default_rng(seed))
+    mine, theirs = trainable(model).weights(), trainable(other).weights()
+    return all(np.array_equal(mine[name], theirs[name]) for name in mine)

@@ -1,0 +1,152 @@
+"""Seeds trained side by side come to what they come to alone, byte for byte, whatever stops, fails or differs."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluator import side_by_side
+from evaluator.arms import run_arms
+from evaluator.config import Choice, Filter, LoopConfig
+from evaluator.loop import LoopRun
+from evaluator.runs import run_in_folder
+from evaluator.setup import prepare
+from evaluator.side_by_side import exact, grouped, run_side_by_side
+from hygiene.errors import InfeasibleError
+
+SMALL = {"steps": 30, "width": 32, "depth": 1, "batch": 32, "sampling_steps": 8}
+CONFIG = LoopConfig(
+    loop="synthetic_augmentation",
+    n_ini=60,
+    n_r=40,
+    n_s=40,
+    generations=3,
+    n_reference=100,
+    source=Choice("digits"),
+    model=Choice("ddpm_mlp", SMALL),
+    metrics={"frechet": {}},
+)
+SEEDS = [replace(CONFIG, seed=seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Each seed in its folder, by `run_in_folder`."""
+    folders = [tmp_path_factory.mktemp("alone") / str(config.seed) for config in SEEDS]
+    for config, folder in zip(SEEDS, folders, strict=True):
+        list(run_in_folder(config, folder))
+    return folders
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many members each batch had that was trained side by side, trials apart."""
+    seen: list[int] = []
+    original = side_by_side.SIDE_BY_SIDE["ddpm_mlp"]
+
+    def counted(models, samples, rngs, starts=None):
+        if models[0].steps != side_by_side.TRIED[0]:
+            seen.append(len(models))
+        original(models, samples, rngs, starts)
+
+    monkeypatch.setitem(side_by_side.SIDE_BY_SIDE, "ddpm_mlp", counted)
+    return seen
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """All files of a run, by name."""
+    files = (path for path in folder.rglob("*") if path.is_file() and ".hygiene" not in path.parts)
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def assert_same_runs(found: list[Path], expected: list[Path]) -> None:
+    for one, other in zip(found, expected, strict=True):
+        mine, theirs = content(one), content(other)
+        assert mine.keys() == theirs.keys()
+        assert [name for name in mine if mine[name] != theirs[name]] == []
+
+
+def test_every_file_is_that_of_the_single_run(alone: list[Path], tmp_path: Path, batches: list[int]) -> None:
+    folders = [tmp_path / str(config.seed) for config in SEEDS]
+    done = dict(run_arms(SEEDS, folders=folders))
+    assert batches == [3, 3, 3]
+    assert_same_runs(folders, alone)
+    assert done == {i: list(run_in_folder(config, alone[i])) for i, config in enumerate(SEEDS)}
+
+
+def test_a_group_that_was_stopped_goes_on_to_the_same(alone: list[Path], tmp_path: Path, batches: list[int]) -> None:
+    folders = [tmp_path / str(config.seed) for config in SEEDS]
+    for stop, config, folder in zip((2, 1, 0), SEEDS, folders, strict=True):
+        steps = run_in_folder(config, folder)
+        for _ in range(stop):
+            next(steps)
+        steps.close()
+    run_side_by_side(SEEDS, folders, prepare(CONFIG))
+    assert batches == [2, 2]  # generation 1 of seed 2 learns from more rows, and 0 and 1 are further
+    assert_same_runs(folders, alone)
+
+
+def test_a_warm_start_goes_side_by_side_too(tmp_path: Path, batches: list[int]) -> None:
+    warm = [replace(config, warm_start=True, warm_parameters={"steps": 10}, generations=2) for config in SEEDS]
+    steps = [list(run_in_folder(config, tmp_path / str(config.seed))) for config in warm]
+    assert run_side_by_side(warm, [None] * 3, prepare(CONFIG)) == steps
+    assert batches == [3, 3]
+
+
+def test_a_loop_that_fails_costs_no_other(tmp_path: Path) -> None:
+    """A filter that leaves one sample or none to some seeds."""
+    closed = replace(CONFIG, loop="fully_synthetic", n_r=0, n_s=10, filter=Filter("simulated", tpr=0.8))
+    configs = [replace(closed, seed=seed) for seed in range(4)]
+    outcomes = run_side_by_side(configs, [None] * 4, prepare(CONFIG))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, InfeasibleError)]
+    assert 0 < len(failed) < 4
+    for config, outcome in zip(configs, outcomes, strict=True):
+        if isinstance(outcome, InfeasibleError):
+            with pytest.raises(InfeasibleError, match=f"^{re.escape(str(outcome))}$"):
+                list(run_in_folder(config, tmp_path / str(config.seed)))
+        else:
+            assert outcome == list(run_in_folder(config, tmp_path / str(config.seed)))
+
+
+def test_a_folder_that_cannot_be_used_costs_no_other(alone: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "letter.txt").write_text("mine")
+    folders = [tmp_path / str(config.seed) for config in SEEDS]
+    outcomes = run_side_by_side(SEEDS, folders, prepare(CONFIG))
+    assert "is not empty and no run folder" in str(outcomes[1])
+    assert_same_runs([folders[0], folders[2]], [alone[0], alone[2]])
+
+
+def test_what_is_not_exact_is_trained_alone(batches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Members whose random numbers were mixed up stand for any difference, down to the last bit."""
+    counted = side_by_side.SIDE_BY_SIDE["ddpm_mlp"]
+
+    def off_by_a_bit(models, samples, rngs, starts=None):
+        counted(models, samples, rngs, starts)
+        scale = models[-1]._scale
+        scale.mean = np.nextafter(scale.mean, np.inf)
+
+    monkeypatch.setitem(side_by_side.SIDE_BY_SIDE, "ddpm_mlp", off_by_a_bit)
+    exact.cache_clear()
+    setup, configs = prepare(CONFIG), [replace(config, generations=1) for config in SEEDS]
+    outcomes = run_side_by_side(configs, [None] * 3, setup)
+    exact.cache_clear()
+    assert batches == []
+    runs = [LoopRun(config, setup) for config in configs]
+    steps = [run.next_step(None, None) for run in runs]
+    expected = [[run.measured(step, run.fitted(step[2]), 0)] for run, step in zip(runs, steps, strict=True)]
+    assert [[replace(each, state=None) for each in steps] for steps in expected] == outcomes
+
+
+def test_groups_are_of_equal_loops_and_spread_over_workers() -> None:
+    other = replace(CONFIG, n_s=50)
+    kde = replace(CONFIG, model=Choice("kde"))
+    configs = [replace(each, seed=seed) for seed in range(5) for each in (CONFIG, other, kde)]
+    groups = grouped(configs, workers=2)
+    assert sorted(index for group in groups for index in group) == list(range(15))
+    assert sorted(map(len, groups)) == [1, 1, 1, 1, 1, 2, 2, 3, 3]
+    for group in groups:
+        assert all(replace(configs[index], seed=0) == replace(configs[group[0]], seed=0) for index in group)
+    assert max(map(len, grouped([replace(CONFIG, seed=seed) for seed in range(40)], 1))) == side_by_side.MOST
