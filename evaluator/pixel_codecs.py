@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,8 +146,11 @@ class PixelCodec:
 
     @cached_property
     def tagged_real(self) -> Rows:
-        """The real rows that fix the scale, marked."""
-        return self.embed(self.shared.real)
+        """The real rows that fix the scale, each of them changed: blind, so that blind and informed tagging are told in
+        one unit. Refuses pictures in which an informed codec can keep no mark."""
+        if self.shared.informed and (self.embed(self.shared.real) == self.shared.real).all():
+            self._refuse()
+        return self._changed(self.shared.real, informed=False)
 
     @cached_property
     def template(self) -> Rows:
@@ -157,24 +160,28 @@ class PixelCodec:
 
     @cached_property
     def unit(self) -> float:
-        """Mean shift of real rows by embedding. Refuses pictures in which the mark cannot be kept."""
+        """Mean shift of real rows by blind embedding. Refuses pictures that keep no mark."""
         shift = float(self.project(self.tagged_real).mean() - self.project(self.shared.real).mean())
-        if not shift > 0:
-            raise ConfigurationError(
-                f"tagging.codec = {self.shared.name} leaves no mark in the source's pictures of "
-                f"{self.shared.pictures.shape[1]}×{self.shared.pictures.shape[0]} pixels: take larger ones, "
-                "tagging.mode = blind, or a lower tagging.psnr"
-            )
-        return shift
+        return shift if shift > 0 else self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        height, width = self.shared.pictures.shape[:2]
+        raise ConfigurationError(
+            f"tagging.codec = {self.shared.name} leaves no mark in the source's pictures of {width}×{height} pixels: "
+            "take larger ones, tagging.mode = blind, or a lower tagging.psnr"
+        )
 
     def embed(self, rows: Rows) -> Rows:
         """`rows` [n, d] with what the codec changed in their 8 bits added."""
-        marked: Rows = rows + _by_parts(self._change, rows) if len(rows) else rows
+        return self._changed(rows, self.shared.informed) if len(rows) else rows
+
+    def _changed(self, rows: Rows, informed: bool) -> Rows:
+        marked: Rows = rows + _by_parts(lambda part: self._change(part, informed), rows)
         return marked
 
-    def _change(self, rows: Rows) -> Rows:
+    def _change(self, rows: Rows, informed: bool) -> Rows:
         batch = self.shared.pictures.batch(rows)
-        marked = self.shared.mark.embed(batch, self.key, self.shared.informed)
+        marked = self.shared.mark.embed(batch, self.key, informed)
         change: Rows = ((marked.astype(np.float64) - batch) / LEVELS).reshape(rows.shape)
         return change
 

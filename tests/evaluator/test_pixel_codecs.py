@@ -117,6 +117,14 @@ def test_the_scale_is_that_of_real_pictures_and_the_unit_what_tagging_adds():
     assert codec.unit > 5
 
 
+def test_blind_and_informed_tagging_are_told_in_one_unit():
+    blind, informed = spread(), spread(informed=True)
+    assert informed.unit == blind.unit
+    np.testing.assert_array_equal(informed.template, blind.template)
+    np.testing.assert_allclose(blind.template, blind.embed(ROWS_GREY).mean(axis=0) - ROWS_GREY.mean(axis=0))
+    assert informed.project(informed.embed(ROWS_GREY)).mean() < blind.unit
+
+
 def test_the_null_is_honest_over_keys():
     """p ≤ .1 in at most a tenth of 20 keys × 100 pictures; keys are independent, pictures of one key are not."""
     codecs = PixelCodecs("spread", 36.0, False, (28, 28), ROWS_GREY)
