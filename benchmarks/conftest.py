@@ -74,11 +74,17 @@ def compare(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., tup
 
         _, slowest = max((timed(side) for side in (finished, reference)), key=lambda each: each[1])
         rounds = min(max(round(SECONDS / slowest), ROUNDS[0]), ROUNDS[1])
-        references: list[tuple[Any, float]] = []
-        result = benchmark.pedantic(finished, setup=lambda: references.append(timed(reference)), rounds=rounds)
+        references: list[float] = []
+        latest: list[Any] = [None]  # all of them would grow the memory, and one side pay for what the other keeps
+
+        def referenced() -> None:
+            latest[0], seconds = timed(reference)
+            references.append(seconds)
+
+        result = benchmark.pedantic(finished, setup=referenced, rounds=rounds)
         if benchmark.stats is not None:  # None under --benchmark-disable
             seconds = benchmark.stats.stats.median
-            expected = statistics.median(each[1] for each in references)
+            expected = statistics.median(references)
             benchmark.extra_info |= {"ratio": expected / seconds, unit + "/s": count / seconds}
             benchmark.extra_info["reference"] = {"what": what, "seconds": expected}
             cells = (
@@ -90,7 +96,7 @@ def compare(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., tup
                 what,
             )
             request.config.stash.setdefault(MEASURED, []).append(f"| {' | '.join(cells)} |")
-        return result, references[-1][0]
+        return result, latest[0]
 
     return run
 

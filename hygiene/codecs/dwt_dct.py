@@ -6,12 +6,13 @@ infer_dct_matrix.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hygiene.codecs.blocks import BlockCodec, is_one, low_band, rounded_blocks, target
+from hygiene.codecs.blocks import BlockCodec, is_one, target
+from hygiene.codecs.low_band import add_to_cells, low_band, rounded_blocks
 from hygiene.codecs.wavelet import Plane
 
 
@@ -37,12 +38,12 @@ class DwtDct(BlockCodec):
             ones[close] = is_one(_peak(rounded_blocks(picture, close).reshape(-1, 4))[:, 0])
         return ones
 
-    def changes(self, picture: Plane, bits: Plane) -> tuple[Any, Plane]:
-        low = low_band(picture)
-        places = _places(low)
-        value = low[places]
+    def write(self, picture: Plane, bits: Plane, marked: Plane) -> None:
+        low = low_band(picture, copy=marked)
+        down, right = _places(low)
+        value = low[down, right]
         size = np.abs(value)
-        return places, np.copysign(1, value) * (target(size, bits) - size)
+        add_to_cells(marked, down, right, np.copysign(1, value) * (target(size, bits.ravel()) - size))
 
 
 def _peak(size: Plane) -> Plane:
@@ -54,16 +55,14 @@ def _peak(size: Plane) -> Plane:
 
 
 def _places(low: Plane) -> tuple[Plane, Plane]:
-    """Rows and columns, each [h/4, w/4], of those coefficients; of equal ones, to 1/1024, the first.
+    """Rows and columns, each [n], of those coefficients, block by block; of equal ones, to 2⁻¹⁹ of them, the first.
 
-    The place is put behind the size, as four bits, and the maximum taken: float32 holds both exactly.
+    The bits of a positive float32 grow with it, so the place is put into their last four and the maximum taken.
     """
-    ranked = np.abs(low)
-    ranked *= np.float32(1024)
-    np.floor(ranked, out=ranked)
-    ranked *= np.float32(16)
-    places = np.arange(15, -1, -1, dtype=np.float32).reshape(4, 4)
-    ranked.reshape(-1, 4, low.shape[1])[:] += np.tile(places, low.shape[1] // 4)
-    down, right = np.divmod(15 - _peak(ranked).astype(np.int32) % 16, 4)
-    height, width = down.shape
-    return 4 * np.arange(height)[:, None] + down, 4 * np.arange(width) + right
+    ranked = low.view(np.int32) & 0x7FFFFFF0
+    places = np.arange(15, -1, -1, dtype=np.int32).reshape(4, 4)
+    ranked.reshape(-1, 4, low.shape[1])[:] |= np.tile(places, low.shape[1] // 4)
+    place = 15 - (_peak(ranked) & 15)
+    height, width = place.shape
+    down, right = 4 * np.arange(height)[:, None] + place // 4, 4 * np.arange(width) + place % 4
+    return down.ravel(), right.ravel()

@@ -7,12 +7,13 @@ Source: invisible-watermark 0.2.0, dwtDctSvd.py, methods diffuse_dct_svd and inf
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hygiene.codecs.blocks import STEP, BlockCodec, is_one, low_band, rounded_blocks, target
+from hygiene.codecs.blocks import STEP, BlockCodec, is_one, target
+from hygiene.codecs.low_band import add_to_band, low_band, rounded_blocks
 from hygiene.codecs.wavelet import HALF_ROOT, Plane
 
 ITERATIONS = 6
@@ -59,13 +60,13 @@ class DwtDctSvd(BlockCodec):
             ones[close] = is_one(_exact(picture, low, close))
         return ones.reshape(len(low) // 4, -1)
 
-    def changes(self, picture: Plane, bits: Plane) -> tuple[Any, Plane]:
-        low = low_band(picture)
+    def write(self, picture: Plane, bits: Plane, marked: Plane) -> None:
+        low = low_band(picture, copy=marked)
         found = _refined(_blocks(low))
         push = target(found.s, bits.ravel()) - found.s
         change = (found.u * push)[:, None] * found.v
         height, width = (side // 4 for side in low.shape)
-        return ..., change.reshape(4, 4, height, width).transpose(2, 0, 3, 1).reshape(low.shape)
+        add_to_band(marked, change.reshape(4, 4, height, width).transpose(2, 0, 3, 1).reshape(low.shape))
 
 
 def _blocks(low: Plane) -> Plane:
@@ -75,21 +76,21 @@ def _blocks(low: Plane) -> Plane:
     return planes.reshape(4, 4, height * width)
 
 
-def largest(blocks: Plane, iterations: int = ITERATIONS) -> Largest:
+def largest(blocks: Plane) -> Largest:
     """Largest singular values of blocks [4, 4, n] by power iteration on BᵀB, many at once.
 
     With g the Rayleigh quotient and r the residual, some eigenvalue lies within r of g; it is the largest if g − r is
     more than half of the trace, the sum of all four.
     """
     starts = range(0, max(blocks.shape[2], 1), AT_A_TIME)
-    parts = [_largest(blocks[..., start : start + AT_A_TIME], iterations) for start in starts]
+    parts = [_largest(blocks[..., start : start + AT_A_TIME]) for start in starts]
     return Largest(*(np.concatenate(each, axis=-1) for each in zip(*parts, strict=True)))
 
 
-def _largest(blocks: Plane, iterations: int) -> Largest:
+def _largest(blocks: Plane) -> Largest:
     gram = np.einsum("kin,kjn->ijn", blocks, blocks)
     v = gram.sum(axis=1)
-    for _ in range(iterations):
+    for _ in range(ITERATIONS):
         v = np.einsum("ijn,jn->in", gram, v / (np.abs(v).max(axis=0) + TINY))
     v /= np.sqrt(np.einsum("in,in->n", v, v)) + TINY
     turned = np.einsum("ijn,jn->in", gram, v)
@@ -107,13 +108,12 @@ def _lapack(blocks: Plane) -> Largest:
 
 
 def _refined(blocks: Plane) -> Largest:
-    """`largest`, with more patience where it has not settled, and by LAPACK where that did not help."""
+    """`largest`, and LAPACK's where that has not settled."""
     found = largest(blocks)
-    for method in (lambda given: largest(given, 10 * ITERATIONS), _lapack):
-        rough = ~(found.error <= ROUNDING * found.s)
-        if rough.any():
-            for old, new in zip(found, method(blocks[..., rough]), strict=True):
-                old[..., rough] = new
+    rough = ~(found.error <= ROUNDING * found.s)
+    if rough.any():
+        for old, new in zip(found, _lapack(blocks[..., rough]), strict=True):
+            old[..., rough] = new
     return found
 
 

@@ -5,7 +5,6 @@ the arithmetic of the libraries that it calls, operation for operation: OpenCV's
 uint8, and PyWavelets' `dwt2(…, "haar")`. Pixels are RGB [..., h, w, 3]; for BGR pass `pixels[..., ::-1]`.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -123,11 +122,10 @@ def _float_rgb(yuv: Plane) -> Plane:
 def u_plane(pixels: Plane) -> Plane:
     """`to_yuv(pixels)[..., 1]` alone, faster: float32 [h, w] of pixels [h, w, 3]; whole numbers if they are uint8."""
     plane = np.empty(pixels.shape[:2], dtype=np.float32)
-    top = 0
     offset = np.float32(OFFSET["uint8" if pixels.dtype == np.uint8 else "float32"])
-    for strip in u_strips(pixels):
-        np.add(strip, offset, out=plane[top : top + len(strip)])
-        top += len(strip)
+    rows = strip_rows(pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        np.add(centred_u(pixels[top : top + rows]), offset, out=plane[top : top + rows])
     return plane
 
 
@@ -136,31 +134,19 @@ def strip_rows(width: int) -> int:
     return max(STRIP // width // 8, 1) * 8
 
 
-def u_strips(pixels: Plane) -> Iterator[Plane]:
-    """`u_plane` less its offset, from top to bottom, some rows at a time; each strip overwrites the one before."""
-    step = strip_rows(pixels.shape[1])
-    levels = np.empty((step, *pixels.shape[1:]), dtype=np.float32)
-    u = np.empty(levels.shape[:2], dtype=np.float32)
-    for top in range(0, len(pixels), step):
-        rows = min(step, len(pixels) - top)
-        np.copyto(levels[:rows], pixels[top : top + rows])
-        compute = _whole_u if pixels.dtype == np.uint8 else _float_u
-        compute(levels[:rows], u[:rows])
-        yield u[:rows]
+def centred_u(strip: Plane) -> Plane:
+    """`u_plane` less its offset, of no more pixels than a cache holds."""
+    levels = strip.astype(np.float32)
+    return _whole_u(levels) if strip.dtype == np.uint8 else (levels[..., 2] - levels @ LUMA) * U_OF_BLUE
 
 
-def _whole_u(levels: Plane, u: Plane) -> None:
+def _whole_u(levels: Plane) -> Plane:
     """`to_yuv`'s integers in float32, which holds them exactly: every sum stays under 2²⁴ of its last digit.
 
     luma − blue is rounded upwards from a half; its product with 8061/2¹⁴ never is a half, so there `rint` will do.
     """
-    np.matmul(levels, np.array([4899, 9617, 1868 - 16384], dtype=np.float32) / 16384, out=u)
+    u = levels @ (np.array([4899, 9617, 1868 - 16384], dtype=np.float32) / 16384)
     u += np.float32(0.5)
     np.floor(u, out=u)
     u *= np.float32(-8061 / 16384)
-    np.rint(u, out=u)
-
-
-def _float_u(levels: Plane, u: Plane) -> None:
-    np.subtract(levels[..., 2], levels @ LUMA, out=u)
-    u *= U_OF_BLUE
+    return np.rint(u, out=u)

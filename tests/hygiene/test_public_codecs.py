@@ -11,9 +11,9 @@ from scipy import stats
 from skimage import data
 
 from hygiene.codecs.bits import MARKED_LOG10_P, matches_log10_p
-from hygiene.codecs.blocks import low_band, rounded_blocks
 from hygiene.codecs.dwt_dct import DwtDct
 from hygiene.codecs.dwt_dct_svd import DwtDctSvd, largest, rounded_dct
+from hygiene.codecs.low_band import low_band, rounded_blocks
 from hygiene.codecs.wavelet import haar, to_yuv, u_plane
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
@@ -163,7 +163,9 @@ def test_a_keyed_mark(name, dtype):
 
 
 @NAMES
-def test_pixels_outside_whole_blocks_stay_and_few_others_change(name):
+@pytest.mark.parametrize("strip", [32768, 2424])
+def test_pixels_outside_whole_blocks_stay_and_few_others_change(name, strip, monkeypatch):
+    monkeypatch.setattr("hygiene.codecs.wavelet.STRIP", strip)
     batch = photographs(1, 269, 303)
     marked = CODECS[name]().embed_payload(batch, CODECS[name]().payload(KEY))
     np.testing.assert_array_equal(marked[:, 264:], batch[:, 264:])
