@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.pictures import (
     check_device,
     check_machine,
@@ -18,6 +18,7 @@ from evaluator.models.pictures import (
     square_side,
     unfolded,
 )
+from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -56,7 +57,7 @@ class StyleGan2:
     latent: int = 32
     depth: int = 2
     width: int = 16
-    steps: int = 1000
+    steps: int = 2000
     batch: int = 64
     rate: float = 1e-2
     gamma: float = 1.0
@@ -65,6 +66,7 @@ class StyleGan2:
     _scale: Scale = field(init=False, repr=False, compare=False)
     _side: int = field(init=False, repr=False, compare=False)
     _generator: Generator = field(init=False, repr=False, compare=False)
+    _discriminator: Discriminator = field(init=False, repr=False, compare=False)
     _centre: torch.Tensor = field(init=False, repr=False, compare=False)  # [1, latent]
 
     def __post_init__(self) -> None:
@@ -73,24 +75,53 @@ class StyleGan2:
             raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate and gamma > 0")
         check_device(self.device)
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, channels · side²], n ≥ 2."""
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, channels · side²], n ≥ 2; on from `start`, both networks of it."""
         rows = checked_rows(samples, at_least=2)
         self._side = self._checked_side(rows.shape[1])
         check_machine(self.device)
-        import torch
-
         from evaluator.models.stacked import Scale
-        from evaluator.models.stylegan2_networks import Discriminator, Generator
 
         with one_thread():
-            self._scale = Scale(rows)
             source = source_on(self.device, rng)
-            shape = self.width, self.channels, self._side, source
-            self._generator = Generator(self.latent, self.depth, *shape)
-            self._compete(Discriminator(*shape), folded(self._scale.inward(rows), self.channels, self._side), source)
-            with torch.inference_mode():
-                self._centre = self._generator.styles(CENTRE_OF, source).mean(dim=0)
+            if start is None:
+                self._scale = Scale(rows)
+                self._make(source)
+            else:
+                self.restore(start)
+            self._compete(folded(self._scale.inward(rows), self.channels, self._side), source)
+            self._find_centre()
+
+    def _make(self, source: torch.Generator) -> None:
+        """Two untrained networks."""
+        from evaluator.models.stylegan2_networks import Discriminator, Generator
+
+        shape = self.width, self.channels, self._side, source
+        self._generator, self._discriminator = Generator(self.latent, self.depth, *shape), Discriminator(*shape)
+
+    def _find_centre(self) -> None:
+        """The mean of w, over latents that are the same at every call."""
+        import torch
+
+        with torch.inference_mode():
+            source = source_on(self.device, np.random.default_rng(0))
+            self._centre = self._generator.styles(CENTRE_OF, source).mean(dim=0)
+
+    def weights(self) -> Weights:
+        networks = {"generator": taken(self._generator), "discriminator": taken(self._discriminator)}
+        return prefixed(scale=self._scale.weights(), **networks)
+
+    def restore(self, weights: Weights) -> None:
+        from evaluator.models.stacked import Scale
+
+        check_machine(self.device)
+        self._scale = Scale.restored(part(weights, "scale"))
+        self._side = self._checked_side(self._scale.mean.size)
+        self._make(source_on(self.device, np.random.default_rng(0)))
+        given(self._generator, part(weights, "generator"))
+        given(self._discriminator, part(weights, "discriminator"))
+        with one_thread():
+            self._find_centre()
 
     def _checked_side(self, d: int) -> int:
         from evaluator.models.stylegan2_networks import sides
@@ -102,22 +133,22 @@ class StyleGan2:
             )
         return side
 
-    def _compete(self, discriminator: Discriminator, pictures: torch.Tensor, source: torch.Generator) -> None:
+    def _compete(self, pictures: torch.Tensor, source: torch.Generator) -> None:
         """Discriminator and generator in turns, each regularised once in a while (§4)."""
         import torch
 
         from evaluator.models.stacked import train
         from evaluator.models.stylegan2_losses import PathLength
 
-        optimiser = torch.optim.Adam(discriminator.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
+        optimiser = torch.optim.Adam(self._discriminator.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
         lengths, turns = PathLength(), itertools.count()
 
         def loss() -> torch.Tensor:
             turn = next(turns)
             optimiser.zero_grad()
-            torch.autograd.backward(self._judgement(discriminator, self._batch(pictures, source), turn, source))
+            torch.autograd.backward(self._judgement(self._batch(pictures, source), turn, source))
             optimiser.step()
-            return self._persuasion(discriminator, lengths, turn, source)
+            return self._persuasion(lengths, turn, source)
 
         train(self._generator, loss, self.steps, self.rate, MOMENTS)
 
@@ -128,9 +159,7 @@ class StyleGan2:
         chosen = torch.randint(len(pictures), (self.batch,), generator=source, device=self.device)
         return pictures[chosen.cpu()].to(self.device)
 
-    def _judgement(
-        self, discriminator: Discriminator, real: torch.Tensor, turn: int, source: torch.Generator
-    ) -> torch.Tensor:
+    def _judgement(self, real: torch.Tensor, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the discriminator minimises."""
         import torch
 
@@ -139,19 +168,17 @@ class StyleGan2:
         with precision(self.device):
             with torch.no_grad():
                 fake = self._generator(self.batch, source)
-            loss = discriminator_loss(discriminator(real), discriminator(fake))
+            loss = discriminator_loss(self._discriminator(real), self._discriminator(fake))
         if turn % R1_EVERY:
             return loss
-        return loss + R1_EVERY * self.gamma / 2 * r1(discriminator, real)
+        return loss + R1_EVERY * self.gamma / 2 * r1(self._discriminator, real)
 
-    def _persuasion(
-        self, discriminator: Discriminator, lengths: PathLength, turn: int, source: torch.Generator
-    ) -> torch.Tensor:
+    def _persuasion(self, lengths: PathLength, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the generator minimises."""
         from evaluator.models.stylegan2_losses import generator_loss, path_weight
 
         with precision(self.device):
-            loss = generator_loss(discriminator(self._generator(self.batch, source)))
+            loss = generator_loss(self._discriminator(self._generator(self.batch, source)))
         if turn % PATH_EVERY:
             return loss
         w = self._generator.styles(max(1, self.batch // 2), source)

@@ -156,6 +156,6 @@ class Discriminator(nn.Module):
         x = activated(self.colours(pictures))
         for block in self.blocks:
             x = block(x)
-        x = activated(self.last(deviation(x)))
+        x = activated(self.last(deviation(x.float())))  # deviations of few samples need float32
         logits: Tensor = self.logit(activated(self.hidden(x.flatten(1))))
         return logits[:, 0]

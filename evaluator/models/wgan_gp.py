@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -46,6 +47,7 @@ class Wasserstein(ABC):
     device: str = field(default="cpu", init=False)
     _scale: Scale = field(init=False, repr=False, compare=False)
     _generator: Module = field(init=False, repr=False, compare=False)
+    _critic: Module = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         whole = (self.latent, self.width, self.steps, self.critic_steps, self.batch)
@@ -56,26 +58,49 @@ class Wasserstein(ABC):
     def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
         """A new generator [1, n, latent] -> [1, n, d], and a new critic [1, n, d] -> [1, n, 1]."""
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, d], n ≥ 2."""
+    def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
+        """Train on `samples` [n, d], n ≥ 2; on from `start`, both networks of it."""
         from evaluator.models.stacked import Scale, batches, gathered, generators
 
         rows = checked_rows(samples, at_least=2)
-        self._scale = Scale(rows)
         with one_thread():
-            source, scaled = generators([rng]), self._scale.inward(rows)[None]
-            self._generator, critic = (network.to(self.device) for network in self._networks(rows.shape[1], source[0]))
-            real = (gathered(scaled, chosen).to(self.device) for chosen in batches(scaled, self.batch, source))
-            self._compete(critic, real, source)
+            source = generators([rng])
+            if start is None:
+                self._scale = Scale(rows)
+                self._make(source[0])
+            else:
+                self.restore(start)
+            scaled = self._scale.inward(rows)[None]
+            self._compete((gathered(scaled, chosen) for chosen in batches(scaled, self.batch, source)), source)
 
-    def _compete(self, critic: Module, real: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
+    def _make(self, source: torch.Generator) -> None:
+        """Two untrained networks."""
+        made = self._networks(self._scale.mean.size, source)
+        self._generator, self._critic = (network.to(self.device) for network in made)
+
+    def weights(self) -> Weights:
+        networks = {"generator": taken(self._generator), "critic": taken(self._critic)}
+        return prefixed(scale=self._scale.weights(), **networks)
+
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
+
+        from evaluator.models.stacked import Scale
+
+        self._scale = Scale.restored(part(weights, "scale"))
+        self._make(Generator())
+        given(self._generator, part(weights, "generator"))
+        given(self._critic, part(weights, "critic"))
+
+    def _compete(self, rows: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
         """Critic and generator in turns; the generator's rate falls to 0 along a cosine."""
         from torch.optim import Adam
 
         from evaluator.models.stacked import ahead, normals, train, uniforms
 
-        latents = (each.to(self.device) for each in ahead(normals, source, self.batch, self.latent))
-        shares = (each.to(self.device) for each in ahead(uniforms, source, self.batch, 1))
+        latents = self._placed(ahead(normals, source, self.batch, self.latent))
+        shares = self._placed(ahead(uniforms, source, self.batch, 1))
+        real, critic = self._placed(rows), self._critic
         optimiser = Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
 
         def loss() -> torch.Tensor:
@@ -88,6 +113,9 @@ class Wasserstein(ABC):
             return -judged.mean(dim=(1, 2))
 
         train(self._generator, loss, self.steps, self.rate, MOMENTS)
+
+    def _placed(self, tensors: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
+        return (each.to(self.device) for each in tensors)
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evaluator.models.base import Rows
 from evaluator.models.pictures import check_device, check_machine, square_side
 from evaluator.models.wgan_gp import Wasserstein
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch.nn import Module
 
@@ -33,6 +31,8 @@ class WganGpImages(Wasserstein):
     latent: int = 64
     width: int = 16
     steps: int = 1000
+    critic_steps: int = 2
+    rate: float = 4e-3
     channels: int = 1
     kernel: int = 3
     device: str = "cpu"
@@ -44,16 +44,12 @@ class WganGpImages(Wasserstein):
             raise ConfigurationError(f"{self!r}: expected channels ≥ 1 and an odd kernel ≥ 3")
         check_device(self.device)
 
-    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Train on `samples` [n, channels · side²], n ≥ 2."""
-        check_machine(self.device)
-        super().fit(samples, rng)
-
     def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
         import torch
 
         from evaluator.models.wgan_gp_networks import critic, generator
 
+        check_machine(self.device)
         side = square_side(d, self.channels)
         with torch.random.fork_rng(devices=[]):  # torch.nn's layers draw from the global generator
             torch.manual_seed(int(torch.randint(2**62, (), generator=source)))

@@ -18,7 +18,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "ddpm_mlp": {"steps": 120, "width": 16, "depth": 1, "sampling_steps": 5, "clusters": 2},
     "ddpm_unet": {"steps": 6, "width": 8, "batch": 8, "sampling_steps": 3, "clusters": 2},
     "flow": {"steps": 40, "layers": 4, "width": 16, "depth": 1, "dimensions": 3},
+    "stylegan2": {"steps": 6, "latent": 4, "width": 8, "batch": 8},
     "vae": {"steps": 60, "latent": 4, "width": 16, "depth": 1},
+    "wgan_gp": {"steps": 20, "latent": 4, "width": 16, "depth": 1, "rate": 0.02},
+    "wgan_gp_images": {"steps": 15, "latent": 4, "width": 4, "rate": 0.02},
 }
 STILL = {"steps": 1, "rate": 1e-12}  # no learning at all
 WIDER = {"flow": {"dimensions": 2}}  # of another size, where `width` is not what shows

@@ -177,6 +177,17 @@ class TestNetworks:
         wide = generator.synthesis.pictures[-1].convolution.weight.shape[1]
         assert wide == 8 * 32 // max(side, 32)
 
+    def test_mixed_precision_is_near_float32(self) -> None:
+        """On the CPU's bfloat16, as precision("cuda") switches it on."""
+        generator, discriminator = Generator(4, 2, 8, 1, 16, source()), Discriminator(8, 1, 16, source())
+        found = []
+        for mixed in (False, True):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
+                loss = losses.generator_loss(discriminator(generator(16, source(1))))
+            found.append((loss, *torch.autograd.grad(loss, generator.synthesis.constant)))
+        assert 0 < abs(found[1][0] - found[0][0]) < 0.05 * found[0][0]
+        assert (found[1][1] - found[0][1]).norm() < 0.2 * found[0][1].norm()
+
     def test_noise_is_an_input_of_its_own(self) -> None:
         generator = Generator(4, 2, 8, 1, 8, source())
         w = generator.styles(3, source(1))
