@@ -1,0 +1,35 @@
+"""Whole loops of eight seeds, as sweeps and experiments run them: side by side, against one after another."""
+
+from dataclasses import replace
+
+from evaluator.config import Choice, LoopConfig
+from evaluator.loop import run_loop
+from evaluator.setup import prepare
+from evaluator.side_by_side import run_side_by_side
+from evaluator.threads import one_thread
+
+SEEDS = 8
+CONFIG = LoopConfig(
+    loop="fresh_data",
+    n_ini=300,
+    n_r=150,
+    n_s=150,
+    generations=2,
+    n_reference=400,
+    model=Choice("ddpm_mlp", {"steps": 400, "width": 64, "depth": 2, "batch": 32}),
+    metrics={"frechet": {}},
+)
+
+
+def test_loops_side_by_side(compare):
+    setup = prepare(CONFIG)
+    configs = [replace(CONFIG, seed=seed) for seed in range(SEEDS)]
+    with one_thread():
+        ours, expected = compare(
+            lambda: run_side_by_side(configs, [None] * SEEDS, setup),
+            lambda: [list(run_loop(config, setup)) for config in configs],
+            "the same loops one after another, to the last bit",
+            SEEDS * CONFIG.generations,
+            "generations",
+        )
+    assert ours == expected
