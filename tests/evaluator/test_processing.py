@@ -35,9 +35,7 @@ def test_png_is_eight_bits_and_cuts_what_a_file_cannot_hold():
 @pytest.mark.parametrize("quality", [30, 75])
 def test_jpeg_is_pillows_of_the_same_bytes(quality):
     expected = [np.asarray(decoded(Image.fromarray(picture), quality)) for picture in BYTES]
-    np.testing.assert_array_equal(
-        processed(format="jpeg", quality=quality), np.stack(expected).reshape(5, -1) / 255
-    )
+    np.testing.assert_array_equal(processed(format="jpeg", quality=quality), np.stack(expected).reshape(5, -1) / 255)
 
 
 def test_jpeg_without_a_quality_is_75():
