@@ -1,13 +1,14 @@
 """LeNet-5, trained here on the real training half: the network behind the "FID" of digits."""
 
-import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.features.base import as_images
+from evaluator.features.cache import cache_path, digest_of, load, store
 from evaluator.models.base import Rows, checked_rows
 from evaluator.sources import Labelled
 from hygiene.errors import ConfigurationError
@@ -25,7 +26,8 @@ class LeNet:
 
     LeCun et al. 1998: tanh, average pooling; padded so that any side from 8 up fits, with as many input channels as
     the pictures have. The metrics of a loop need a network that has never seen the reference half: train it on the
-    training half. Same rows, labels and seed give the same weights on one machine (`weights_digest`).
+    training half. Same rows, labels and seed give the same weights on one machine (`weights_digest`), which are kept
+    for the next run (`evaluator.features.cache`).
 
     labelled  rows [n, d] and classes [n], 0 and up
     seed      fixes initial weights and the order of batches
@@ -48,7 +50,11 @@ class LeNet:
         with torch.random.fork_rng(devices=[]):  # the caller's torch randomness stays as it was
             torch.manual_seed(seed)
             self._network, self._head = _lenet(self.shape, int(labels.max()) + 1)
-            self._train(self._images(rows), torch.from_numpy(labels), passes)
+            kept = cache_path("lenet", Path(__file__), f"{seed} {passes} {self.shape}", rows, labels)
+            weights = list(self._parameters())
+            if not load(kept, weights):
+                self._train(self._images(rows), torch.from_numpy(labels), passes)
+                store(kept, weights)
 
     def __call__(self, rows: Rows) -> Rows:
         """Penultimate activations [n, 84], float64."""
@@ -79,10 +85,7 @@ class LeNet:
     @property
     def weights_digest(self) -> str:
         """SHA-256 of all weights, hexadecimal."""
-        digest = hashlib.sha256()
-        for tensor in self._parameters():
-            digest.update(tensor.detach().numpy().tobytes())
-        return digest.hexdigest()
+        return digest_of(self._parameters())
 
     def _images(self, rows: Rows) -> "torch.Tensor":
         import torch
