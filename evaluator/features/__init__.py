@@ -100,6 +100,6 @@ def _labelled(source: RealSource) -> Labelled:
     if labelled is None:
         raise ConfigurationError(
             "features = lenet learns from labelled pictures, and the source has no labels: use features = identity or "
-            "pca, or a source with labels (digits, digits_oracle, idx; images in sub-folders, shards and npz with labels)"
+            "pca, or a source with labels (digits, digits_oracle, idx, images in sub-folders, labelled shards or npz)"
         )
     return labelled
