@@ -4,8 +4,9 @@ It yields; it prints, plots and writes nothing.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from evaluator.generation import Generation, State
 from evaluator.marking import Marking
 from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows
+from evaluator.models.plugged import Plugged
 from evaluator.setup import Setup, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
@@ -35,29 +37,35 @@ Step = tuple[TrainingSet, FilterCounts | None, State]
 """What one generation learns from, what the filter saw for it, and the state it starts with."""
 
 
-def run_loop(config: LoopConfig, setup: Setup | None = None, start: State | None = None) -> Iterator[Generation]:
+def run_loop(
+    config: LoopConfig,
+    setup: Setup | None = None,
+    start: State | None = None,
+    model: Callable[[], Any] | None = None,
+) -> Iterator[Generation]:
     """Yield generation after generation, 1 … config.generations.
 
     setup  shared ground from `prepare`; made here when not given
     start  the state of the last generation of an earlier run of the same configuration: goes on behind it
+    model  a generator of one's own, as `Plugged` takes it, which counts instead of the configuration's
     """
     check_choices(config)
-    run = LoopRun(config, setup or prepare(config))
-    state, model = start, None
+    run = LoopRun(config, setup or prepare(config), model)
+    state, last = start, None
     if start is not None and start.generation < config.generations:
-        model = start.model or run.fitted(start)
+        last = start.model or run.fitted(start)
     while state is None or state.generation < config.generations:
         began = time.perf_counter()
-        step = run.next_step(state, model)
-        state, model = step[2], run.fitted(step[2], model)
-        yield run.measured(step, model, began)
+        step = run.next_step(state, last)
+        state, last = step[2], run.fitted(step[2], last)
+        yield run.measured(step, last, began)
 
 
 class LoopRun:
     """The steps of one loop: `next_step`, `fitted`, `measured`, and again."""
 
-    def __init__(self, config: LoopConfig, setup: Setup) -> None:
-        self.config, self.setup = config, setup
+    def __init__(self, config: LoopConfig, setup: Setup, model: Callable[[], Any] | None = None) -> None:
+        self.config, self.setup, self.plug = config, setup, model
         self.initial = initial_set(config, setup.source)
         self.marking = Marking(config, self.initial.rows, setup.source.shape)
 
@@ -72,8 +80,10 @@ class LoopRun:
         return self.following(state, model)
 
     def new_model(self, generation: int = 1) -> GenerativeModel:
-        """The configured generator, untrained."""
-        return new_model(self.config, generation)
+        """The configured generator, or the one that was handed over, untrained."""
+        if self.plug is None:
+            return new_model(self.config, generation)
+        return Plugged(self.plug, getattr(self.plug, "__qualname__", "the model"))
 
     def fitted(self, state: State, last: GenerativeModel | None = None) -> GenerativeModel:
         """A new model, trained on D^t: from scratch, or in a warm start from the weights of the `last` one."""
@@ -84,7 +94,7 @@ class LoopRun:
             else:
                 model.fit(state.training_set, self.rng(t, "fit"))
         except ConfigurationError as error:
-            name = self.config.model.name
+            name = model.name
             raise ConfigurationError(f"generation {t} cannot fit the model {name!r}: {error}") from None
         return model
 

@@ -11,13 +11,15 @@ from evaluator.models.gaussian import Gaussian
 from evaluator.models.kde import Kde
 from evaluator.models.mixture import Mixture
 from evaluator.models.pca_gaussian import PcaGaussian
+from evaluator.models.pipeline import Pipeline
+from evaluator.models.plugged import Imported
 from evaluator.models.stylegan2 import StyleGan2
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import WganGp
 from evaluator.models.wgan_gp_images import WganGpImages
 from evaluator.tables import build
 
-__all__ = ["MODELS", "GenerativeModel", "make_model"]
+__all__ = ["MODELS", "PLUGGED", "GenerativeModel", "make_model"]
 
 MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "gaussian": Gaussian,
@@ -33,7 +35,13 @@ MODELS: dict[str, Callable[..., GenerativeModel]] = {
     "wgan_gp_images": WganGpImages,
 }
 
+PLUGGED: dict[str, Callable[..., GenerativeModel]] = {
+    "callable": Imported,
+    "pipeline": Pipeline,
+}
+"""What users bring themselves."""
+
 
 def make_model(name: str, /, **parameters: Any) -> GenerativeModel:
-    """A new, unfitted model called `name` in MODELS; unknown names and parameters are refused by name."""
-    return build(MODELS, "model", name, parameters)
+    """A new, unfitted model called `name` in MODELS or PLUGGED; unknown names and parameters are refused by name."""
+    return build({**MODELS, **PLUGGED}, "model", name, parameters)

@@ -1,0 +1,121 @@
+"""A generator of one's own: any callable, named by its import path or handed over in Python."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from evaluator.models.base import Rows, checked_bias, checked_rows
+from hygiene.errors import ConfigurationError
+
+
+class Plugged:
+    """Somebody's generator behind the loop's checks; what its code raises becomes one line with its name.
+
+    found  an object with sample(n, sampling_bias, rng) -> rows [n, d] and, if it learns, fit(rows [m, d], rng), of
+           which every generation gets a copy; a class or a function without parameters that makes one; or a function
+           (n, rng) -> rows [n, d], which knows no sampling bias
+    label  what it is called in errors
+    """
+
+    name = "callable"
+
+    def __init__(self, found: Any, label: str) -> None:
+        self._label = label
+        with self._blamed("making it"):
+            self._made = _made(found)
+        self._width: int | None = None
+
+    def fit(self, samples: Rows, rng: np.random.Generator) -> None:
+        """Show it `samples` [n, d], if it looks at any."""
+        rows = checked_rows(samples, at_least=2)
+        self._width = rows.shape[1]
+        if hasattr(self._made, "fit"):
+            with self._blamed("fit"):
+                self._made.fit(rows.copy(), rng)
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
+        """`n` rows [n, d], finite."""
+        bias = checked_bias(sampling_bias)
+        with self._blamed("sample"):
+            rows: Rows = np.array(self._made.sample(n, bias, rng), dtype=np.float64)
+        if rows.shape != (n, self._width):
+            raise ConfigurationError(
+                f"{self._label}: sample gave an array of shape {rows.shape}, expected ({n}, {self._width})"
+            )
+        if not np.isfinite(rows).all():
+            raise ConfigurationError(f"{self._label}: sample gave numbers that are not finite")
+        return rows
+
+    @contextmanager
+    def _blamed(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            raise ConfigurationError(f"{self._label}: {what} raised {type(error).__name__}: {reason}") from error
+
+
+class Imported(Plugged):
+    """The generator that stands at the import path `entry`, package.module:attribute.
+
+    Only what Python can import already is found (PYTHONPATH names other folders); nothing in a configuration is
+    evaluated.
+    """
+
+    def __init__(self, entry: str) -> None:
+        super().__init__(_imported(entry), entry)
+
+
+class _Sampler:
+    """A plain function as a generator."""
+
+    def __init__(self, function: Callable[[int, np.random.Generator], Any]) -> None:
+        self._function = function
+
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Any:
+        if sampling_bias != 1:
+            raise ValueError(
+                f"a plain function knows no sampling bias, sampling_bias is {sampling_bias}: leave it at 1"
+            )
+        return self._function(n, rng)
+
+
+def _made(found: Any) -> Any:
+    """An object with `sample`, for one generation."""
+    made = found() if inspect.isclass(found) or _takes(found) == 0 else copy.deepcopy(found)
+    if not hasattr(made, "sample"):
+        if _takes(made) != 2:
+            raise TypeError("expected sample(n, sampling_bias, rng), or a function (n, rng)")
+        made = _Sampler(made)
+    return made
+
+
+def _takes(found: Any) -> int | None:
+    """How many arguments a function must be given; None for what is no function."""
+    if not callable(found) or hasattr(found, "sample"):
+        return None
+    parameters = inspect.signature(found).parameters.values()
+    plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in plain and each.default is each.empty for each in parameters)
+
+
+def _imported(entry: str) -> Any:
+    module, _, path = entry.partition(":")
+    names = path.split(".")
+    if not all(name.isidentifier() for name in (*module.split("."), *names)):
+        raise ConfigurationError(f"entry is {entry!r}, expected package.module:name, as Python imports it")
+    try:
+        found = import_module(module)
+        for name in names:
+            found = getattr(found, name)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"entry {entry!r} cannot be imported: {type(error).__name__}: {reason}") from error
+    return found
