@@ -1,7 +1,8 @@
 """How often public marks are found where there is none: scores of unmarked tiles, and the tables of their counts."""
 
+import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,20 +62,42 @@ def pictures(folders: list[Path], alone: bool) -> list[Source]:
     return [Source(picture, kind, seed) for seed, (picture, kind) in enumerate(listed)]
 
 
-def score_all(chosen: list[Source], layers: int, decoys: int, drawn: int, pool: Executor) -> list[Scored]:
-    """drawn: how many pictures of each kind of `unmarked.MADE`."""
-    results = list(pool.map(partial(of_picture, layers=layers, decoys=decoys), chosen))
+def score_all(
+    chosen: list[Source], layers: int, decoys: int, drawn: int, keep: Path | None, pool: Executor
+) -> list[Scored]:
+    """drawn: how many pictures of each kind of `unmarked.MADE`; keep: a file that a stopped run continues from."""
+    tasks: dict[str, Callable[[], Scored]] = {
+        repr((each, layers, decoys)): partial(of_picture, each, layers, decoys) for each in chosen
+    }
     made = [(kind, number) for kind in unmarked.MADE for number in range(drawn // BATCH)]
-    return results + list(pool.map(of_drawn, made))
+    tasks |= {repr(each): partial(of_drawn, each) for each in made}
+    kept = dict(read_kept(keep)) if keep else {}
+    missing = [name for name in tasks if name not in kept]
+    for name, result in zip(missing, pool.map(call, [tasks[name] for name in missing]), strict=True):
+        kept[name] = result
+        if keep:
+            with keep.open("a") as file:
+                file.write(json.dumps([name, vars(result)]) + "\n")
+    return [kept[name] for name in tasks]
+
+
+def call(task: Callable[[], Scored]) -> Scored:
+    return task()
+
+
+def read_kept(keep: Path) -> Iterator[tuple[str, Scored]]:
+    for line in keep.read_text().splitlines() if keep.is_file() else ():
+        name, held = json.loads(line)
+        yield name, Scored(defaultdict(list, held["found"]), Counter(held["named"]), held["decoys"])
 
 
 def of_picture(source: Source, layers: int, decoys: int) -> Scored:
-    """Tiles of random grids at each scale, `layers` of 512 pixels and twice as many of 256; of half as many of each as
-    JPEG of each kind. Decoys on the first grid.
+    """Tiles of random grids at each scale: `layers` of 512 pixels and twice as many of 256, and half as many of both as
+    JPEG, of another kind at each scale. Decoys on the first grid.
     """
     rng = np.random.default_rng([source.seed, 1])
     result, image = Scored(), photographs.opened(source.picture)
-    for pixels in unmarked.scaled(image):
+    for at, pixels in enumerate(unmarked.scaled(image)):
         for side in SIDES:
             for layer in range(layers * 512 // side):
                 for i, (y, x) in enumerate(unmarked.places(pixels.shape, side, rng)):
@@ -82,12 +105,12 @@ def of_picture(source: Source, layers: int, decoys: int) -> Scored:
                     result.add(f"{source.kind}, {side} pixels", chroma)
                     if decoys and layer == 0 and i % 4 == 0:
                         result.decoys += decoy_log10_p(chroma, decoys, rng)
-        for title, quality, subsampling in unmarked.COMPRESSED:
-            planes = Look(unmarked.compressed(pixels, quality, subsampling)).chroma
-            for side in SIDES if planes else ():
-                for _ in range(max(1, layers * 256 // side)):
-                    for tile in cut(planes, side, rng):
-                        result.add(f"{source.kind}, {side} pixels, {title}", tile)
+        title, quality, subsampling = unmarked.COMPRESSED[(source.seed + at) % len(unmarked.COMPRESSED)]
+        planes = Look(unmarked.compressed(pixels, quality, subsampling)).chroma
+        for side in SIDES if planes else ():
+            for _ in range(max(1, layers * 256 // side)):
+                for tile in cut(planes, side, rng):
+                    result.add(f"{source.kind}, {side} pixels, {title}", tile)
         for y, x in unmarked.places(pixels.shape, 256, rng)[:8]:
             result.add("grey", Chroma(unmarked.grey(pixels[y : y + 256, x : x + 256]), 1, 256, 256))
     return result
