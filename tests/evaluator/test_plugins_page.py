@@ -1,0 +1,49 @@
+"""docs/plugins.md runs: its module, its configurations and its Python, in the order given."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cli.main import main
+from evaluator.config import LoopConfig
+
+PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
+RESTORING, MODULE, HANDING_OVER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+WARM, CALLABLE, PIPELINE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+def evaluate(folder, text):
+    (folder / "loop.toml").write_text(text)
+    result = CliRunner().invoke(main, ["evaluate", "loop.toml", "--out", "run"])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_warm_run_and_its_last_model(folder):
+    evaluate(folder, WARM)
+    found = {}
+    exec(RESTORING, found)
+    assert found["model"]._scale.mean.shape == (4,)
+
+
+def test_a_callable_from_a_configuration_and_from_python(folder, capsys):
+    evaluate(folder, CALLABLE)
+    exec(HANDING_OVER, {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2", "3"]
+
+
+def test_a_pipelines_configuration_is_one():
+    assert LoopConfig.from_dict(tomllib.loads(PIPELINE)).model.parameters == {"path": "my-ddpm", "steps": 50}
