@@ -50,6 +50,23 @@ def test_nearest_equals_a_full_sort(scene: Callable[[int, int], Floats]) -> None
     np.testing.assert_allclose(nearest(rows, rows, 4, same=True), np.sort(among, axis=1)[:, :4], rtol=1e-9)
 
 
+@pytest.mark.parametrize("scene", [*SCENES.values(), lambda seed, n: normal(seed, n, 3).repeat(2, axis=0)[:n]])
+def test_nearest_of_many_rows_equals_a_full_sort(scene: Callable[[int, int], Floats]) -> None:
+    """Enough rows for groups, with some left over."""
+    rows = scene(0, 4 * neighbours.GROUPS * 2 + 7)
+    among = directly(rows, rows)
+    np.fill_diagonal(among, np.inf)
+    np.testing.assert_allclose(nearest(rows, rows, 2, same=True), np.sort(among, axis=1)[:, :2], rtol=1e-9)
+
+
+def test_neighbours_that_share_a_group_are_all_found() -> None:
+    groups = neighbours.GROUPS * 3
+    rows = normal(0, 5 * groups, 4) + 10.0
+    rows[7::groups] = 1e-3 * normal(1, 5, 4)  # all in one group
+    expected = np.sort(directly(np.zeros((1, 4)), rows), axis=1)[:, :3]
+    np.testing.assert_allclose(nearest(np.zeros((1, 4)), rows, 3), expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 def test_balls_equal_every_pair(scene: Callable[[int, int], Floats]) -> None:
     real, synthetic = scene(0, 90), scene(1, 70)
