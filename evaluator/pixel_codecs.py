@@ -204,13 +204,18 @@ class PixelCodec:
         return Scores(self.project(rows), np.concatenate(log10_p))
 
     def probes(self, raw: Rows, published: Rows, real: Rows, wrong: Sequence[object]) -> dict[str, float]:
-        """raw_found, published_found: share of which the detector says log10 p ≤ −6; and `residual_probes`."""
+        """raw_found, published_found: share of which the detector says log10 p ≤ −6; wrong_key_mark_sd: raw_mark_sd
+        under wrong keys, their mean, absent without any; and `residual_probes`."""
         found = {
             f"{name}_found": float((self.score(rows).log10_p <= FOUND_LOG10_P).mean())
             for name, rows in (("raw", raw), ("published", published))
         }
-        others = [codec.template for codec in wrong if isinstance(codec, PixelCodec)]
-        return found | residual_probes(raw, published, real, self.template, others, self.shared.pictures)
+        others = [codec for codec in wrong if isinstance(codec, PixelCodec)]
+        if others:
+            shifts = [codec.project(raw).mean() - codec.project(real).mean() for codec in others]
+            found["wrong_key_mark_sd"] = float(np.mean(shifts))
+        templates = [codec.template for codec in others]
+        return found | residual_probes(raw, published, real, self.template, templates, self.shared.pictures)
 
 
 def _by_parts(function: Callable[[NDArray[Any]], NDArray[Any]], rows: NDArray[Any]) -> NDArray[Any]:

@@ -157,9 +157,21 @@ def test_in_a_loop_published_pictures_are_found_and_raw_ones_are_not(fresh, grou
     assert first.mark["raw_found"] == 0
     assert abs(first.mark["raw_z"]) < 4
     assert abs(first.mark["raw_auc"] - 0.5) < 0.1
+    assert abs(first.mark["wrong_key_mark_sd"]) < 0.4
     assert first.mark["published_auc"] > 0.95
     assert second.filter.tpr == pytest.approx(first.mark["published_found"], abs=0.2)
     assert second.filter.fpr == 0
+
+
+def test_a_wrong_key_is_read_like_the_right_one():
+    """Wrong keys' readings are the right key's where the rows carry a wrong key's mark instead."""
+    made = PixelCodecs("spread", 36.0, False, (28, 28), ROWS_GREY)
+    right, other = made(KEY), made(KEY.subkey("other"))
+    marked = other.embed(ROWS_GREY)
+    found = right.probes(marked, marked, ROWS_GREY, [other])
+    assert found["wrong_key_mark_sd"] == pytest.approx(other.unit)
+    assert found["raw_found"] == 0
+    assert other.probes(marked, marked, ROWS_GREY, [])["raw_found"] > 0.5
 
 
 def test_a_recall_is_kept_by_the_real_detector_behind_a_jpeg(fresh, ground):
