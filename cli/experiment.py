@@ -12,6 +12,7 @@ from cli.common import format_option, note, print_json, print_table, progress, w
 Example:
   hygiene experiment --list
   hygiene experiment recall-u-curve --out curve
+  hygiene experiment mad-mnist-wgan --scale paper --data mnist --out wgan
 """,
 )
 @click.argument("name", required=False, metavar="NAME")
