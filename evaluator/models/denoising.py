@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,9 @@ class Denoiser:
         ddim: Any = diffusers.DDIMScheduler
         return ddim.from_config(self.settings)
 
+    @cached_property
     def compiled(self) -> Any:
-        """What to call: the network, on a GPU made into few kernels."""
+        """What to call: the network, on a GPU made into few kernels, once."""
         import torch
 
         return torch.compile(self.network) if self.device == "cuda" else self.network
@@ -64,7 +66,7 @@ class Denoiser:
 
         from evaluator.models.stacked import train
 
-        scheduler, network = self.scheduler(), self.compiled()
+        scheduler = self.scheduler()
         pictures, classes = pictures.to(self.device), classes.to(self.device)
         device = self.device
 
@@ -76,7 +78,7 @@ class Denoiser:
             told = torch.where(dropped, self.classes, classes[chosen])
             noisy = scheduler.add_noise(pictures[chosen], noise, times)
             wanted = _wanted(scheduler, pictures[chosen], noise, times)
-            return torch.square(self._predicted(network, noisy, times, told) - wanted).mean()
+            return torch.square(self._predicted(noisy, times, told) - wanted).mean()
 
         self.network.train()
         train(self.network, loss, steps, rate)
@@ -91,14 +93,11 @@ class Denoiser:
         """
         import torch
 
-        network = self.compiled()
         parts = torch.split(classes, AT_ONCE)
-        return torch.cat(
-            [self._denoised(network, part.to(self.device), bias, steps, eta, source).cpu() for part in parts]
-        )
+        return torch.cat([self._denoised(part.to(self.device), bias, steps, eta, source).cpu() for part in parts])
 
     def _denoised(
-        self, network: Any, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator
+        self, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator
     ) -> torch.Tensor:
         import torch
 
@@ -109,16 +108,16 @@ class Denoiser:
         x = spread * torch.randn(shape, generator=source, device=self.device)
         for time in scheduler.timesteps.tolist():
             times = torch.full_like(classes, time)
-            output = self._predicted(network, x, times, classes)
+            output = self._predicted(x, times, classes)
             if guidance:
-                output = output + guidance * (output - self._predicted(network, x, times, none))
+                output = output + guidance * (output - self._predicted(x, times, none))
             fresh = spread * torch.randn(shape, generator=source, device=self.device) if eta else None
             x = scheduler.step(output, time, x, eta=eta, variance_noise=fresh).prev_sample
         return x
 
-    def _predicted(self, network: Any, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    def _predicted(self, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         with precision(self.device):
-            output: torch.Tensor = network(noisy, times, class_labels=classes if self.classes else None).sample
+            output: torch.Tensor = self.compiled(noisy, times, class_labels=classes if self.classes else None).sample
         return output.float()
 
 
