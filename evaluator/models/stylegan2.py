@@ -134,7 +134,7 @@ class StyleGan2:
         return side
 
     def _compete(self, pictures: torch.Tensor, source: torch.Generator) -> None:
-        """Discriminator and generator in turns, each regularised once in a while (§4)."""
+        """Discriminator and generator in turns, each regularised once in a while (§3.1)."""
         import torch
 
         from evaluator.models.stacked import train

@@ -54,7 +54,7 @@ class Mapping(nn.Module):
 
 
 class Layer(nn.Module):
-    """A modulated convolution, noise of a learned strength, a bias and the rectifier (fig. 2c)."""
+    """A modulated convolution, noise of a learned strength, a bias and the rectifier (fig. 2d)."""
 
     def __init__(self, latent: int, inputs: int, outputs: int, source: torch.Generator, up: bool = False):
         super().__init__()

@@ -249,6 +249,37 @@ class TestStyleGan2:
         error = w.std(dim=0) * np.sqrt(1 / 20_000 + 1 / 10_000)
         assert ((w.mean(dim=0) - model._centre).abs() < 5 * error).all()
 
+    def test_regularisations_are_lazy_and_weigh_as_much(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """R1 at every 16th step, 16 times as heavy; lengths at every 4th, 4 times. Here both are worth 1."""
+        seen: dict[str, list[Tensor]] = {"_judgement": [], "_persuasion": []}
+        for name, found in seen.items():
+            plain = getattr(StyleGan2, name)
+
+            def noted(self, *given, plain=plain, found=found):  # type: ignore[no-untyped-def]
+                found.append(plain(self, *given))
+                return found[-1]
+
+            monkeypatch.setattr(StyleGan2, name, noted)
+        model = StyleGan2(latent=4, width=4, steps=17, batch=4, gamma=0.5, rate=1e-9)
+        plain_steps = self.losses_of(model, seen, monkeypatch, 0.0)
+        heavy_steps = self.losses_of(model, seen, monkeypatch, 1.0)
+        extra = heavy_steps - plain_steps
+        np.testing.assert_allclose(extra[0], [16 * 0.25 if step % 16 == 0 else 0 for step in range(17)], atol=1e-4)
+        weight = 4 * losses.path_weight(8)
+        np.testing.assert_allclose(extra[1], [weight if step % 4 == 0 else 0 for step in range(17)], atol=1e-4)
+
+    def losses_of(
+        self, model: StyleGan2, seen: dict[str, list[Tensor]], monkeypatch: pytest.MonkeyPatch, worth: float
+    ) -> Floats:
+        """Both networks' losses of 17 steps, [2, 17], where the regularisations are `worth` it."""
+        for found in seen.values():
+            found.clear()
+        monkeypatch.setattr(losses, "r1", lambda discriminator, real: torch.tensor(worth))
+        monkeypatch.setattr(losses.PathLength, "__call__", lambda self, pictures, w, source: torch.tensor(worth))
+        rows = np.random.default_rng(0).standard_normal((20, 64))
+        model.fit(rows, np.random.default_rng(1))
+        return np.array([[loss.item() for loss in found] for found in seen.values()])
+
     def test_colours_keep_their_place(self) -> None:
         """Rows are side × side × channels: only red varies, and of every three numbers it stays the first."""
         rng = np.random.default_rng(18)
