@@ -13,6 +13,7 @@ from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.marks_learned import mark_learned
 from evaluator.presets.mixture25 import gmm25
+from evaluator.presets.mnist_ddpm import mnist_ddpm
 from evaluator.presets.mnist_wgan import mnist_wgan
 from evaluator.presets.recall import recall_u_curve
 from evaluator.presets.rosenbrock import rosenbrock_flow
@@ -27,6 +28,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-gaussian-admissible": gaussian_admissible,
     "mad-gmm25": gmm25,
     "mad-rosenbrock-flow": rosenbrock_flow,
+    "mad-mnist-ddpm": mnist_ddpm,
     "mad-mnist-wgan": mnist_wgan,
     "recall-u-curve": recall_u_curve,
     "mark-amplification": mark_amplification,

@@ -19,7 +19,7 @@ from evaluator.presets.runner import run_preset
 from evaluator.presets.three_loops import change
 from hygiene.errors import ConfigurationError
 
-SMALL_ONLY = ("mad-mnist-wgan", "mad-ffhq-stylegan2")  # the paper's sizes of these take a GPU
+SMALL_ONLY = ("mad-mnist-ddpm", "mad-mnist-wgan", "mad-ffhq-stylegan2")  # the paper's sizes of these take a GPU
 QUICK = ("mad-gaussian-fresh", "mad-gaussian-admissible", "recall-u-curve")
 
 
