@@ -2,6 +2,7 @@
 
 pip install --no-deps torch-fidelity==0.4.0
 python tests/evaluator/inception_vectors.py
+pip uninstall torch-fidelity  # without torchvision it breaks torchmetrics
 """
 
 import importlib.util
