@@ -54,12 +54,16 @@ class Scored:
             self.named[str(found.finding["mark"])] += 1
 
 
-def pictures(folders: list[Path], alone: bool) -> list[Source]:
-    """The held-out photographs, the drawings, and what the folders hold; `alone`: only these."""
+def pictures(folders: list[Path], alone: bool, rounds: int) -> list[Source]:
+    """The held-out photographs, the drawings, and what the folders hold; `alone`: only these. Each round again."""
     kinds = {} if alone else {"photographs": photographs.HELD_OUT, "drawings": photographs.DRAWN}
     listed = [(picture, kind) for kind, packages in kinds.items() for picture in photographs.listed(packages)]
     listed += [(picture, "the folders") for picture in sources(folders)] if folders else []
-    return [Source(picture, kind, seed) for seed, (picture, kind) in enumerate(listed)]
+    return [
+        Source(picture, kind, number + 1000 * turn)
+        for turn in range(rounds)
+        for number, (picture, kind) in enumerate(listed)
+    ]
 
 
 def score_all(
@@ -78,7 +82,20 @@ def score_all(
         if keep:
             with keep.open("a") as file:
                 file.write(json.dumps([name, vars(result)]) + "\n")
-    return [kept[name] for name in tasks]
+    by_picture: dict[str, list[Scored]] = defaultdict(list)
+    for name, each in zip(tasks, [*chosen, *made], strict=True):
+        by_picture[each.picture if isinstance(each, Source) else name].append(kept[name])
+    return [merged(rounds) for rounds in by_picture.values()]
+
+
+def merged(rounds: list[Scored]) -> Scored:
+    whole = Scored()
+    for each in rounds:
+        for kind, found in each.found.items():
+            whole.found[kind] += found
+        whole.named += each.named
+        whole.decoys += each.decoys
+    return whole
 
 
 def call(task: Callable[[], Scored]) -> Scored:

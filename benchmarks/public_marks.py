@@ -3,7 +3,7 @@
     python -m benchmarks.public_marks recall [--side 512] [--squares 3] [--no-stock] [FOLDER ...]
     python -m benchmarks.public_marks webp [--squares 3] [--no-stock] [FOLDER ...]
     python -m benchmarks.public_marks crops [FOLDER ...]
-    python -m benchmarks.public_marks unmarked [--layers 2] [--decoys 8] [--alone] [FOLDER ...]
+    python -m benchmarks.public_marks unmarked [--rounds 3] [--layers 2] [--decoys 8] [--alone] [FOLDER ...]
 
 The first three mark squares of photographs with the code that generators use: recall stores them as PNG and JPEG, webp
 as lossy WebP, crops cuts them first and searches. They take the folders' pictures, or else the held-out photographs of
@@ -35,10 +35,10 @@ def main() -> None:
     given = arguments()
     with one_thread_each(), ProcessPoolExecutor(given.workers) as pool:
         if given.what == "unmarked":
-            chosen = false_marks.pictures(given.folders, given.alone)
+            chosen = false_marks.pictures(given.folders, given.alone, given.rounds)
             drawn = 0 if given.alone else given.drawn
             results = false_marks.score_all(chosen, given.layers, given.decoys, drawn, given.keep, pool)
-            print(f"{len(chosen)} pictures\n", *false_marks.tables(results), sep="\n")
+            print(f"{len({source.picture for source in chosen})} pictures\n", *false_marks.tables(results), sep="\n")
             return
         generators.check_installed()
         pictures = (sources(given.folders) if given.folders else mark_recall.hosts(given.side))[: given.pictures]
@@ -68,6 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--files", nargs="+", choices=[*mark_recall.FILES, *mark_recall.WEBP], help="to store as")
     parser.add_argument("--no-stock", action="store_true", help="leave the stock decoder out, which is slow")
     parser.add_argument("--layers", type=int, default=2, help="grids of tiles at each scale of each picture")
+    parser.add_argument("--rounds", type=int, default=3, help="how often every picture is taken, on other grids")
     parser.add_argument("--drawn", type=int, default=1000, help="patterns, line art, … of each kind")
     parser.add_argument("--decoys", type=int, default=8, help="shifts of every message, on every fourth tile")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="unmarked: a stopped run continues from it")
