@@ -9,10 +9,10 @@ from pathlib import Path
 
 from evaluator.presets.base import Preset
 from evaluator.presets.data import existing
-from evaluator.presets.ffhq_stylegan2 import ffhq_stylegan2
 from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.marks_learned import mark_learned
+from evaluator.presets.marks_pixels import mark_colours, mark_pixels
 from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.mnist_ddpm import mnist_ddpm
 from evaluator.presets.mnist_wgan import mnist_wgan
@@ -31,10 +31,11 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-rosenbrock-flow": rosenbrock_flow,
     "mad-mnist-ddpm": mnist_ddpm,
     "mad-mnist-wgan": mnist_wgan,
-    "mad-ffhq-stylegan2": ffhq_stylegan2,
     "recall-u-curve": recall_u_curve,
     "mark-amplification": mark_amplification,
     "mark-amplification-learned": mark_learned,
+    "mark-amplification-pixels": mark_pixels,
+    "mark-amplification-colours": mark_colours,
 }
 
 

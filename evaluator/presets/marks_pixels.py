@@ -1,0 +1,165 @@
+"""Whether the marks of codecs of real pictures are amplified: the loops of mark-amplification with pixels in them.
+
+Every loop has a twin of the same seeds in which nobody tags (adoption = 0), read with the same keys: what differs
+between the two is the mark's doing.
+"""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evaluator.config import Choice, Filter, LoopConfig, Processing, Tagging
+from evaluator.presets.base import Comparison, LoopArm, Measured, Panel, Preset, median_curve
+from evaluator.presets.data import mnist_or_like
+from evaluator.presets.marks import HALF
+from evaluator.presets.marks_twins import RESIDUAL, Twins, filter_rows, mark_rows, paired, rotating_rows, transfer_row
+
+LAWFUL = "gaussian"  # keeps its training set's mean, so the laws hold for what is linear in a row
+CLOSED, FRESH = "fully_synthetic", "fresh_data"
+SHARES = {CLOSED: 1.0, FRESH: HALF}
+UNTAGGED, SMALLER = "untagged", "blind, half size, JPEG 75, filter p ≤ 1e-6"
+MAX_P = 1e-6
+PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
+
+WAYS: dict[str, tuple[dict[str, Any], Filter, Processing]] = {
+    UNTAGGED: ({"mode": "blind", "adoption": 0.0}, Filter(), Processing()),
+    "blind": ({"mode": "blind"}, Filter(), Processing()),
+    "informed": ({"mode": "informed"}, Filter(), Processing()),
+    "blind, rotating keys": ({"mode": "blind", "rotate": True}, Filter(), Processing()),
+    "blind, half tag": ({"mode": "blind", "adoption": 0.5}, Filter(), Processing()),
+    "blind, filter p ≤ 1e-6": ({"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing()),
+    "blind, filter recall .9": ({"mode": "blind"}, Filter("detector", recall=0.9), Processing()),
+    "blind, JPEG 75, filter p ≤ 1e-6": (
+        {"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing("jpeg", quality=75)
+    ),
+    SMALLER: (
+        {"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing("jpeg", quality=75, resize=0.5)
+    ),
+}  # fmt: skip
+"""How output is tagged, what is filtered, what happens to published pictures."""
+
+BASIC = (UNTAGGED, "blind", "informed")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One loop of one model and codec, in some WAYS; the first of them is the untagged twin.
+
+    side  of the pictures in pixels, where the source can be asked for one
+    """
+
+    model: Choice
+    codec: str
+    loop: str
+    ways: tuple[str, ...] = BASIC
+    seeds: int = 2
+    side: int | None = None
+
+    def label(self, way: str) -> str:
+        return f"{self.model.name}, {self.codec}, {self.loop}, {way}"
+
+    def twins(self, way: str) -> Twins:
+        return Twins(self.label(way), self.label(UNTAGGED), SHARES[self.loop], lawful=self.model.name == LAWFUL)
+
+
+def mark_pixels(scale: str, data: Path | None = None) -> Preset:
+    """mark-amplification-pixels."""
+    paper = scale == "paper"
+    pictures = mnist_or_like(data)
+    base = _base(600 if paper else 200, 4 if paper else 3)
+    base = replace(base, source=pictures.source)
+    vae = Choice("vae", {"steps": 600 if paper else 100})
+    lawful, seeds = Choice(LAWFUL), 3 if paper else 2
+    cases = [
+        Case(lawful, "spread", CLOSED, seeds=seeds),
+        Case(lawful, "spread", FRESH, (*BASIC, SMALLER), seeds=seeds),
+        Case(vae, "spread", CLOSED),
+        Case(vae, "spread", FRESH, tuple(way for way in WAYS if way not in ("informed", SMALLER))),
+    ]
+    if paper:
+        cases.append(Case(Choice("ddpm_mlp", {"steps": 1500}), "spread", CLOSED, BASIC[:2]))
+    about = f"What becomes of spread's mark of {PSNR:g} dB on {pictures.told} where generators learn from it"
+    return _preset("mark-amplification-pixels", about, base, cases, pictures.lacks)
+
+
+def mark_colours(scale: str) -> Preset:
+    """mark-amplification-colours."""
+    paper = scale == "paper"
+    base = replace(_base(200 if paper else 100, 3), features=Choice("pca"))
+    vae = Choice("vae", {"steps": 300 if paper else 100})
+    cases = [
+        Case(vae, "dwt_dct_svd", CLOSED, side=40),
+        Case(vae, "rivagan", CLOSED, BASIC[:2], side=32),
+        Case(Choice(LAWFUL), "rivagan", CLOSED, BASIC[:2], side=32),
+    ]
+    about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
+    return _preset("mark-amplification-colours", about, base, cases)
+
+
+def _base(size: int, generations: int) -> LoopConfig:
+    return LoopConfig(
+        loop=CLOSED,
+        n_ini=size,
+        n_s=size,
+        n_reference=size,
+        n_measure=size,
+        generations=generations,
+        probe_keys=4,
+        metrics={"frechet": {}},
+    )
+
+
+def _preset(name: str, about: str, base: LoopConfig, cases: list[Case], lacks: str = "") -> Preset:
+    arms = {case.label(way): LoopArm(_config(base, case, way), case.seeds) for case in cases for way in case.ways}
+    rows = [row for case in cases for way in case.ways[1:] for row in _rows(case, way, base.generations)]
+    return Preset(name, f"{about}, against loops in which nobody tags.", arms, rows, partial(_panels, cases), lacks)
+
+
+def _config(base: LoopConfig, case: Case, way: str) -> LoopConfig:
+    tagging, chosen, processing = WAYS[way]
+    n_r = base.n_ini // 2 if case.loop == FRESH else 0
+    return replace(
+        base,
+        source=base.source if case.side is None else Choice("crops", {"size": case.side}),
+        loop=case.loop,
+        n_s=base.n_ini - n_r,
+        n_r=n_r,
+        model=case.model,
+        tagging=Tagging(**tagging, codec=case.codec, psnr=PSNR if case.codec == "spread" else None),
+        filter=chosen,
+        processing=processing,
+    )
+
+
+def _rows(case: Case, way: str, generations: int) -> list[Comparison]:
+    twins = case.twins(way)
+    tagging, chosen, _ = WAYS[way]
+    if chosen.mode != "none":
+        return filter_rows(twins, generations)
+    if "rotate" in tagging:
+        return rotating_rows(twins, generations)
+    return mark_rows(twins, generations) + ([transfer_row(twins)] * (way in BASIC))
+
+
+def _panels(cases: list[Case], measured: Measured) -> list[Panel]:
+    """Mean residual, and what the detector's statistic says of raw output, per loop: twins' differences."""
+    drawn = [(case, way) for case in cases for way in case.ways[1:] if way in BASIC]
+    return [
+        Panel(
+            f"{title}, {loop.replace('_', ' ')}",
+            "generation",
+            axis,
+            [
+                median_curve(f"{case.model.name}, {case.codec}, {way}", paired(case.twins(way), probe, measured))
+                for case, way in drawn
+                if case.loop == loop
+            ],
+        )
+        for title, axis, probe in (
+            ("mean residual of raw output", "in units of one tagging", RESIDUAL),
+            ("statistic of raw output", "standard deviations", "raw_mark_sd"),
+        )
+        for loop in SHARES
+        if any(case.loop == loop for case in cases)
+    ]

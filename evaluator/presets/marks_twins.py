@@ -1,0 +1,100 @@
+"""What is read off a loop that tags and its twin of the same seeds in which nobody does."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from evaluator.presets.base import Comparison, Estimate, Measured, Series
+from evaluator.presets.marks import LAST_KEY, last
+
+RESIDUAL, PUBLISHED_RESIDUAL, KEYED = "raw_residual", "published_residual", "raw_keyed"
+
+DIFFERENCES = {
+    RESIDUAL: "mean residual of raw output over the twin's",
+    KEYED: "the part of it that no wrong key has",
+    "raw_mark_sd": "statistic of raw output over the twin's, in deviations",
+    "frechet_distance": "Fréchet distance added by the mark",
+}
+"""Probe -> what its difference to the untagged twin is called."""
+
+READINGS = {
+    "published_found": "share of published output found",
+    "raw_auc": "AUC of a single raw sample",
+    "raw_z": "z of 100 raw samples",
+    "wrong_key_z": "mean absolute z of 100 raw samples under wrong keys",
+}
+FILTERED = {"tpr": "realised tpr", "fpr": "realised fpr"}
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Labels of an arm that tags and of the one that does not; `share`, tagged, of what its models learn from.
+
+    lawful  whether its model keeps means, so that the transfer of the mean residual must be 1
+    """
+
+    tagged: str
+    untagged: str
+    share: float
+    lawful: bool
+
+
+def paired(twins: Twins, probe: str, measured: Measured) -> Series:
+    """One probe, tagged less untagged, seed by seed: [seeds, generations]."""
+    difference: Series = measured[twins.tagged][probe] - measured[twins.untagged][probe]
+    return difference
+
+
+def residual_transfer(twins: Twins, measured: Measured) -> Estimate:
+    """κ of the mean residual: what raw output carries of it over the mean of what was learned from, both less the
+    twin's; generations 2 and later of a seed together."""
+    raw, published = (paired(twins, probe, measured) for probe in (RESIDUAL, PUBLISHED_RESIDUAL))
+    return Estimate.of(raw[:, 1:].mean(axis=1) / (twins.share * published[:, :-1].mean(axis=1)))
+
+
+def mark_rows(twins: Twins, generations: int) -> list[Comparison]:
+    """The rows of a loop with one key and without a filter."""
+    return [*_differences(twins, generations, DIFFERENCES), *_readings(twins, generations, READINGS)]
+
+
+def rotating_rows(twins: Twins, generations: int) -> list[Comparison]:
+    """The rows of a loop with a key per generation: the twin has none of them, so only their damage is compared."""
+    damage = {"frechet_distance": DIFFERENCES["frechet_distance"]}
+    readings = {LAST_KEY: "mark of the last key in raw output"} | READINGS
+    return [*_differences(twins, generations, damage), *_readings(twins, generations, readings)]
+
+
+def transfer_row(twins: Twins) -> Comparison:
+    """κ of a loop with one key, in which all published output is tagged the same way."""
+    found = Comparison(f"transfer κ of the mean residual, {_told(twins)}", partial(residual_transfer, twins))
+    if not twins.lawful:
+        return found
+    return replace(found, expected=1.0, tolerance=0.1, source="a model that keeps the mean")
+
+
+def filter_rows(twins: Twins, generations: int) -> list[Comparison]:
+    """The rows of a loop behind a detector: what it catches, and what the raw output carries in spite of it."""
+    return _readings(twins, generations, FILTERED | READINGS)
+
+
+def _differences(twins: Twins, generations: int, probes: dict[str, str]) -> list[Comparison]:
+    return [_row(twins, what, generations, partial(paired, twins, probe)) for probe, what in probes.items()]
+
+
+def _readings(twins: Twins, generations: int, probes: dict[str, str]) -> list[Comparison]:
+    return [_row(twins, what, generations, partial(_plain, twins, probe)) for probe, what in probes.items()]
+
+
+def _plain(twins: Twins, probe: str, measured: Measured) -> Series:
+    return measured[twins.tagged][probe]
+
+
+def _row(twins: Twins, what: str, generations: int, series: Callable[[Measured], Series]) -> Comparison:
+    def measure(measured: Measured) -> Estimate:
+        return Estimate.of(last(series(measured)))
+
+    return Comparison(f"{what}, {_told(twins)}, t = {generations}", measure)
+
+
+def _told(twins: Twins) -> str:
+    return twins.tagged.replace("fully_synthetic", "closed loop").replace("fresh_data", "half fresh data")

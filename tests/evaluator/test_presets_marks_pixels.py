@@ -1,0 +1,98 @@
+"""The marks of pixel codecs in loops: each arm has its untagged twin, and each row reads its own two."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from evaluator.presets import make_preset
+from evaluator.presets.base import LoopArm
+from evaluator.presets.marks_twins import RESIDUAL, Twins, paired, residual_transfer
+
+NAMES = ("mark-amplification-pixels", "mark-amplification-colours")
+ROWS = {
+    "mean residual of raw output over the twin's": ("raw_residual", True),
+    "the part of it that no wrong key has": ("raw_keyed", True),
+    "statistic of raw output over the twin's, in deviations": ("raw_mark_sd", True),
+    "Fréchet distance added by the mark": ("frechet_distance", True),
+    "share of published output found": ("published_found", False),
+    "AUC of a single raw sample": ("raw_auc", False),
+    "z of 100 raw samples": ("raw_z", False),
+    "mark of the last key in raw output": ("last_key_mark", False),
+    "mean absolute z of 100 raw samples under wrong keys": ("wrong_key_z", False),
+    "realised tpr": ("tpr", False),
+    "realised fpr": ("fpr", False),
+}
+"""Figure -> the probe it is, and whether the twin's is taken off."""
+
+PROBES = [probe for probe, _ in ROWS.values()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_every_arm_that_tags_has_a_twin_that_differs_in_nothing_else(name, scale):
+    arms = make_preset(name, scale).arms
+    tagging = [label for label in arms if not label.endswith(", untagged")]
+    assert len(tagging) >= 3
+    for label in tagging:
+        arm, twin = arms[label], arms[", ".join([*label.split(", ")[:3], "untagged"])]
+        assert isinstance(arm, LoopArm)
+        assert arm.seeds == twin.seeds
+        mine, others = asdict(arm.config), asdict(twin.config)
+        assert {key for key in mine if mine[key] != others[key]} <= {"tagging", "filter", "processing"}
+        assert twin.config.tagging.adoption == 0
+        assert (arm.config.tagging.codec, arm.config.model.name) == tuple(label.split(", ")[1::-1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_row_reads_its_own_arm_and_twin(name):
+    """Of two seeds; each probe of each arm holds a number of its own in the last generation."""
+    preset = make_preset(name, "paper")
+    rng = np.random.default_rng(0)
+    measured = {arm: {probe: rng.standard_normal((2, 3)) for probe in PROBES} for arm in preset.arms}
+    seen = []
+    for row in preset.comparisons:
+        what, arm = told(row.what, preset.arms)
+        if what.startswith("transfer"):
+            continue
+        probe, is_difference = ROWS[what]
+        value = measured[arm][probe][:, -1].mean()
+        if is_difference:
+            value -= measured[", ".join([*arm.split(", ")[:3], "untagged"])][probe][:, -1].mean()
+        assert row.measure(measured).value == pytest.approx(value), row.what
+        assert not (is_difference and "rotating" in arm and probe != "frechet_distance")  # the twin has other keys
+        seen.append((what, arm))
+    assert len(set(seen)) == len(seen) > 20
+
+
+def told(what, arms):
+    """A row's figure and arm, from its words."""
+    plain = what.replace("closed loop", "fully_synthetic").replace("half fresh data", "fresh_data")
+    for arm in sorted(arms, key=len, reverse=True):
+        if f", {arm}" in plain:
+            return plain.split(f", {arm}")[0], arm
+    raise AssertionError(what)
+
+
+def test_only_the_law_of_a_model_that_keeps_the_mean_is_expected():
+    rows = [row for name in NAMES for row in make_preset(name, "paper").comparisons if row.expected is not None]
+    assert len(rows) == 5
+    for row in rows:
+        assert row.what.startswith("transfer κ of the mean residual, gaussian, ")
+        assert (row.expected, row.tolerance, row.absolute) == (1.0, 0.1, False)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_the_transfer_that_was_put_in_is_found_whatever_the_twin_does(share):
+    """Residuals that follow m' = κq'(m + α) beside a twin that wanders."""
+    kept, step = 0.8, 0.6
+    raw = [0.0]
+    for _ in range(3):
+        raw.append(kept * share * (raw[-1] + step))
+    twin = np.random.default_rng(0).standard_normal((5, 4))
+    tagged = {RESIDUAL: twin + raw, "published_residual": twin + np.array(raw) + step}
+    measured = {"tagged": tagged, "untagged": {RESIDUAL: twin, "published_residual": twin}}
+    twins = Twins("tagged", "untagged", share, lawful=True)
+    found = residual_transfer(twins, measured)
+    assert (found.value, found.low, found.high) == pytest.approx((kept, kept, kept))
+    np.testing.assert_allclose(paired(twins, RESIDUAL, measured), np.tile(raw, (5, 1)))
