@@ -9,6 +9,7 @@ from pathlib import Path
 
 from evaluator.presets.base import Preset
 from evaluator.presets.data import existing
+from evaluator.presets.ffhq_stylegan2 import ffhq_stylegan2
 from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.marks_learned import mark_learned
@@ -31,6 +32,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-rosenbrock-flow": rosenbrock_flow,
     "mad-mnist-ddpm": mnist_ddpm,
     "mad-mnist-wgan": mnist_wgan,
+    "mad-ffhq-stylegan2": ffhq_stylegan2,
     "recall-u-curve": recall_u_curve,
     "mark-amplification": mark_amplification,
     "mark-amplification-learned": mark_learned,
