@@ -22,9 +22,11 @@ n_s = 900                 # in a rising tide: samples that every later generatio
 generations = 12
 seed = 0
 sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality
-source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images, shards
-model = "kde"             # gaussian, mixture, kde
-features = "lenet"        # identity, pca, lenet, onnx
+source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images, shards, crops
+model = "kde"             # gaussian, pca_gaussian, mixture, kde, vae, flow, ddpm_mlp, ddpm_unet, wgan_gp,
+                          # wgan_gp_images, stylegan2, callable (entry), pipeline (path)
+features = "lenet"        # identity, pca, lenet, onnx (path), inception (path)
+# warm_start = true       # every model goes on from the last one's weights; else from scratch
 
 [filter]
 mode = "simulated"        # none, simulated (tpr, fpr), detector (recall or max_p; needs tagging)
@@ -34,6 +36,8 @@ fpr = 0.0                 # share of real samples that it drops
 [tagging]
 mode = "informed"         # none, blind, informed
 strength = 4.0            # standard deviations along the key
+# codec = "spread"        # on pictures: spread (psnr in dB), dwt_dct_svd, rivagan; instead of strength
+# [processing]            # of what is published: format = "png" or "jpeg", quality = 75, resize = 0.5
 
 [metrics.frechet]
 [metrics.manifold]

@@ -1,14 +1,19 @@
 """`hygiene evaluate`: from a file to a folder; stdout is data, stderr is talk, mistakes are one line."""
 
 import json
+import re
 import sys
 
 import pytest
 from click.testing import CliRunner
 
+from cli.evaluate import EXAMPLE
 from cli.main import main
 from evaluator.config import load_config
+from evaluator.features import FEATURES
+from evaluator.models import MODELS, PLUGGED
 from evaluator.runs import run_in_folder
+from evaluator.sources import SOURCES
 
 TOML = """
 loop = "fully_synthetic"
@@ -179,3 +184,8 @@ def test_pictures_are_drawn_and_what_cannot_be_is_said_before_the_run(call, tmp_
     result = call("loop.toml", "--out", "other", "--pictures")
     assert "drawn: other/tsne.svg" in result.stderr
     assert (tmp_path / "other" / "tsne.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize("name", [*SOURCES, *MODELS, *PLUGGED, *FEATURES])
+def test_the_example_names_whatever_can_be_chosen(name):
+    assert re.search(rf"\b{name}\b", EXAMPLE)
