@@ -72,7 +72,10 @@ def read_header(data: bytes, max_pixels: int) -> Header:
 
 
 def _jpeg_header(data: bytes) -> Header:
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except KeyError:  # libjpeg found no colour space, which simplejpeg looks up
+        raise UnreadableImage("cannot be decoded: its JPEG header is cut off or broken") from None
     return Header("jpeg", width, height, colours=colours)
 
 

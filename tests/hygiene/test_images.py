@@ -186,7 +186,7 @@ BAD = {
     "bmp": (encoded(ASTRONAUT, "BMP"), r"not a supported format \(BMP\)"),
     "half a jpeg": (JPEG[: len(JPEG) // 2], "truncated"),
     "half a jpeg with an end": (JPEG[: len(JPEG) // 2] + b"\xff\xd9", "truncated"),
-    "a jpeg's first bytes": (JPEG[:20], "cannot be decoded"),
+    "a jpeg's first bytes": (JPEG[:20], "its JPEG header is cut off"),
     "half a png": (PNG[: len(PNG) // 2], "truncated"),
     "a png's first bytes": (PNG[:20], "truncated"),
     "half a webp": (WEBP[: len(WEBP) // 2], "cannot be decoded"),
