@@ -10,7 +10,7 @@ import click
 
 from cli import common
 from cli.detectors import Wanted, detectors_options
-from hygiene.errors import HygieneError
+from hygiene.errors import ConfigurationError, HygieneError
 
 if TYPE_CHECKING:
     from hygiene.filtering import Evidence
@@ -79,6 +79,8 @@ def detect(
 
     names: Registry | None = load_registry(registry) if registry else {} if payload else None
     detectors, limit = wanted.detectors(names), max_p or wanted.max_p
+    if math.isnan(limit):  # which is in every range that click checks
+        raise ConfigurationError("--max-p nan is out of range: expected a number above 0, at most 1")
     counts: Counter[str] = Counter()
     searches: Counter[str] = Counter()
     sources: Counter[str] = Counter()

@@ -21,6 +21,10 @@ from hygiene.records import Record
 
 Result = TypeVar("Result")
 
+RULES = 2
+"""Raised by one when the same file, detectors and release come to be scored otherwise: no score of before is used then.
+2 tells what undecodable files declare, and leaves InvokeAI's shared bits uncounted."""
+
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, records done, records in all) after every shard."""
 
@@ -55,7 +59,7 @@ class Scores:
         return self.folder / f"{shard.name}.parquet"
 
     def mark(self, shard: Shard) -> str:
-        return ledger.fingerprint(shard, self.settings)
+        return ledger.fingerprint(shard, {**self.settings, "rules": RULES})
 
     def of(self, shard: Shard) -> list[Evidence]:
         """One item per record of the shard, in its order."""

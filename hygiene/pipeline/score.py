@@ -7,6 +7,7 @@ from pathlib import Path
 from hygiene import engines, images
 from hygiene.datasets import Listing, open_reader
 from hygiene.detectors.base import Detection, Unreadable
+from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import Evidence
 from hygiene.policies import Calibration
@@ -58,6 +59,8 @@ def calibrate(
     processing  what the tagged samples went through, in words, kept in the calibration
     """
     made = detectors_of(detectors)
+    if all(isinstance(each, ProvenanceDetector) for each in made):
+        raise ConfigurationError("what files say of themselves has no p-value: there is nothing to calibrate")
     known: list[list[float]] = []
     unreadable: list[Unreadable] = []
     for part in (tagged, untagged):

@@ -13,6 +13,10 @@ from PIL import Image, PngImagePlugin
 from skimage import data
 
 from cli.main import main
+from hygiene import ledger
+from hygiene.datasets import open_reader
+from hygiene.detectors.base import Unreadable
+from hygiene.images import MAX_PIXELS
 from hygiene.provenance import declare
 
 MADE = Path(__file__).parents[1] / "hygiene/marked"
@@ -170,6 +174,24 @@ def test_statements_alone_need_no_key_and_no_policy(pool):
     assert (code, "no p-value" in err) == (2, True)
 
 
+def test_statements_alone_cannot_be_calibrated(pool):
+    code, out, err = call("calibrate", "pool", "said.json", "--detect", "provenance", "--workers", 1)
+    assert (code, out, Path("said.json").exists()) == (2, "", False)
+    assert "nothing to calibrate" in err
+
+
+def test_scores_made_by_an_earlier_rule_are_made_anew(broken):
+    """Scores of before undecodable files were asked what they declare: named alike, of the same release."""
+    arguments = ("filter", "broken", "again", "--detect", "public,provenance", "--workers", 1, "--format", "json")
+    assert call(*arguments)[0] == 0
+    settings = {"detectors": "provenance + public:all", "max_pixels": MAX_PIXELS}
+    for shard in open_reader(Path("broken")).listing().shards:
+        rows = [Unreadable(entry.id, "truncated: by an earlier rule") for entry in shard.entries]
+        ledger.write_scores(Path("again/scores") / f"{shard.name}.parquet", rows, ledger.fingerprint(shard, settings))
+    code, out, _ = call(*arguments)
+    assert (code, json.loads(out)["outputs"][0]["excluded_by"]) == (0, {"provenance": 2})
+
+
 def test_stealth_alpha_is_read_on_request_and_scored_anew(pool):
     text = b"stealth_pnginfo" + (8 * len(PARAMETERS)).to_bytes(4, "big") + PARAMETERS.encode()
     alpha = np.full(300 * 300, 254, np.uint8)
@@ -194,6 +216,7 @@ def test_stealth_alpha_is_read_on_request_and_scored_anew(pool):
         (("--detect", "own,sdxl"), "takes --key"),
         (("--detect", "sdxl,dalle"), "'dalle': choose from own, sdxl, flux"),
         (("--detect", ""), "choose from"),
+        (("--detect", "public", "--max-p", "nan"), "--max-p nan is out of range"),
     ],
 )
 def test_what_cannot_be_looked_for_is_said_in_one_line(pool, arguments, says):
