@@ -59,22 +59,21 @@ class Checkpoints:
             self._path(generation).unlink(missing_ok=True)
 
     def with_model(self, state: State) -> State | None:
-        """`state` with its stored model, or without, to be fitted again; None where a warm start has lost it."""
+        """`state` with its stored model, or without, to be fitted again; None where a warm start has lost it.
+
+        Raises ConfigurationError where a whole file cannot be used here, as without the device of its model: a warm
+        start that began again would throw its generations away for that.
+        """
+        path, warm = self._path(state.generation), self.config.warm_start
+        model = new_model(self.config, state.generation)
+        if not isinstance(model, Trainable) or not (path.exists() or warm):
+            return state
         try:
-            return self._restored(state)
+            weights = _weights(path, self._about(state))
         except ConfigurationError as error:
-            warm = self.config.warm_start
             self.tell(f"{error}: {'the run starts' if warm else f'generation {state.generation} is fitted'} again")
             return None if warm else state
-
-    def _restored(self, state: State) -> State:
-        """Refuses a file that is damaged or another run's, and in a warm start none."""
-        path, model = self._path(state.generation), new_model(self.config, state.generation)
-        if not isinstance(model, Trainable) or not (path.exists() or self.config.warm_start):
-            return state
-        if not path.is_file():
-            raise ConfigurationError(f"{path} is missing")
-        model.restore(_weights(path, self._about(state)))
+        _restore(model, weights, path)
         return replace(state, model=model)
 
     def _path(self, generation: int) -> Path:
@@ -100,9 +99,11 @@ def _content(weights: Weights, about: dict[str, Any]) -> bytes:
 
 
 def _weights(path: Path, about: dict[str, Any]) -> Weights:
-    """What the file holds, if it is what it should be about."""
+    """What the file holds, if it is there and what it should be about."""
     from safetensors import safe_open
 
+    if not path.is_file():
+        raise ConfigurationError(f"{path} is missing")
     with refused(f"{path} is damaged"), safe_open(path, framework="numpy") as file:
         header = json.loads((file.metadata() or {}).get(HEADER, "{}"))
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -112,6 +113,13 @@ def _weights(path: Path, about: dict[str, Any]) -> Weights:
     if header.get("weights") != _digest(weights):
         raise ConfigurationError(f"{path} is damaged (its weights are not those that were stored)")
     return weights
+
+
+def _restore(model: Trainable, weights: Weights, path: Path) -> None:
+    try:
+        model.restore(weights)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path} cannot be used here: {error}") from None
 
 
 def _digest(weights: Weights) -> str:

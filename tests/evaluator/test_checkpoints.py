@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from evaluator.config import Choice, LoopConfig
 from evaluator.loop import run_loop
+from evaluator.models.pictures import check_machine
 from evaluator.models.vae import Vae
 from evaluator.runs import run_in_folder
 from hygiene.errors import ConfigurationError
@@ -204,3 +205,17 @@ def test_a_warm_start_that_cannot_be_is_refused_before_anything_runs(tmp_path):
     second = next(run_loop(WARM, start=state)).state
     with pytest.raises(ConfigurationError, match="needs the model of generation 1"):
         next(run_loop(WARM, start=replace(second, model=None)))
+
+
+@pytest.mark.parametrize("config", [COLD, WARM], ids=["cold", "warm"])
+def test_a_whole_model_that_this_machine_cannot_take_costs_no_generation(tmp_path, monkeypatch, config):
+    whole = finish(tmp_path / "whole", config)
+    path = stop(tmp_path / "run", config)
+    stored = (tmp_path / "run" / "generations.jsonl").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Vae, "restore", lambda *_: check_machine("cuda"))
+        patch.setattr("torch.cuda.is_available", lambda: False)
+        with pytest.raises(ConfigurationError, match=f"^{path} cannot be used here: device is cuda, but torch sees no"):
+            finish(tmp_path / "run", config)
+    assert (tmp_path / "run" / "generations.jsonl").read_bytes() == stored
+    assert finish(tmp_path / "run", config) == whole
