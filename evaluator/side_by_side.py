@@ -70,7 +70,11 @@ class _Member:
 
     def take(self, step: Step, model: GenerativeModel, began: float) -> None:
         """The model of the next generation: measured, and stored where there is a folder."""
-        generation = self.run.measured(step, model, began)
+        try:
+            generation = self.run.measured(step, model, began)
+        except HygieneError as error:  # a model may fit, and not sample
+            self.failure = error
+            return
         self.state, self.model = generation.state, model
         if self.folder is not None:
             self.folder.store(generation)

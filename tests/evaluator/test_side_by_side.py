@@ -150,3 +150,16 @@ def test_groups_are_of_equal_loops_and_spread_over_workers() -> None:
     for group in groups:
         assert all(replace(configs[index], seed=0) == replace(configs[group[0]], seed=0) for index in group)
     assert max(map(len, grouped([replace(CONFIG, seed=seed) for seed in range(40)], 1))) == side_by_side.MOST
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_model_that_fits_and_cannot_sample_costs_no_other(seeds: int) -> None:
+    """Guidance refuses a sampling bias so small when it samples; alone, and in a batch."""
+    model = Choice("ddpm_mlp", SMALL | {"clusters": 2})
+    bad = replace(CONFIG, model=model, sampling_bias=0.01)
+    good = replace(CONFIG, model=Choice("gaussian"))
+    arms = run_arms([*(replace(bad, seed=seed) for seed in range(seeds)), good])
+    index, steps = next(arms)
+    assert (index, len(steps)) == (seeds, 3)
+    with pytest.raises(InfeasibleError, match=r"sampling_bias is 0\.01, guidance takes"):
+        next(arms)
