@@ -69,6 +69,7 @@ def _samples(path: Path) -> list[_Sample]:
     """What the archive's headers tell, in its order; the members themselves are read later."""
     with refused(f"{path} is no uncompressed tar file that can be read"), tarfile.open(path, "r:") as tar:
         members = [each for each in tar.getmembers() if each.isreg() and not each.issparse()]
+        _check_end(tar)
     pictures: dict[str, _Sample] = {}
     for member in members:
         stem, ending = _split(member.name)
@@ -81,6 +82,14 @@ def _samples(path: Path) -> list[_Sample]:
         if ending in ("cls", "json") and stem in pictures:
             pictures[stem].labels[ending] = member
     return list(pictures.values())
+
+
+def _check_end(tar: tarfile.TarFile) -> None:
+    """Refuse an archive whose members do not end in a block of zeros (POSIX.1-2017, pax, "ustar Interchange Format"):
+    tarfile stops without a word where a file is cut between members, and at a header that is damaged."""
+    file = tar.fileobj
+    if file is None or file.seek(tar.offset) != tar.offset or file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise ValueError(f"it has no end at byte {tar.offset}: it was cut off, or a header in it is damaged")
 
 
 def _split(name: str) -> tuple[str, str]:

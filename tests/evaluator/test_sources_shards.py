@@ -152,3 +152,18 @@ def test_a_loop_learns_from_shards(folder: Path) -> None:
         | {"source": {"name": "shards", "path": str(folder), "size": 8}, "metrics": {"class_counts": {}}}
     )
     assert [sum(step.metrics.values()) for step in run_loop(config)] == [10, 10]
+
+
+def test_a_shard_that_ends_too_early_is_no_smaller_shard(folder: Path) -> None:
+    """tarfile takes both for the end of the archive."""
+    path = folder / "shard-0.tar"
+    whole = path.read_bytes()
+    with tarfile.open(path) as tar:
+        at = tar.getmembers()[5].offset
+    damaged = whole[: at + 10] + b"\xff" + whole[at + 11 :]
+    for content in (whole[:at], whole[: at + 100], damaged):
+        path.write_bytes(content)
+        with pytest.raises(ConfigurationError, match=f"can be read .it has no end at byte {at}"):
+            rows(folder)
+    path.write_bytes(whole)
+    assert len(rows(folder)) == 8
