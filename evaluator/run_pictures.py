@@ -76,8 +76,8 @@ def _samples(path: Path, setup: Setup, steps: Sequence[Generation]) -> list[Path
     if not kept or len(shape) not in (2, 3) or (*shape, 1)[2] not in (1, 3):
         return []
     chosen = evenly(kept, 2 * SHOWN)
-    columns = min(max(ACROSS // shape[1], 4), 16, *(len(step.samples) for step in chosen))
     strips = [setup.held_out, *(step.samples for step in chosen)]
+    columns = min(max(ACROSS // shape[1], 4), 16, *map(len, strips))
     canvas = grid([strip[:columns] for strip in strips], shape, setup.held_out)
     _draw_grid(path, canvas, [REAL, *(str(step.generation) for step in chosen)])
     return [path]

@@ -122,3 +122,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
 def test_generations_are_chosen_evenly_with_both_ends() -> None:
     assert evenly(range(1, 101), 4) == [1, 34, 67, 100]  # type: ignore[arg-type,comparison-overlap]
     assert evenly([7], 6) == [7]  # type: ignore[list-item,comparison-overlap]
+
+
+def test_fewer_real_rows_than_samples_shorten_the_rows_of_the_grid(tmp_path: Path) -> None:
+    few = replace(CONFIG, n_reference=5, generations=1, metrics={"class_counts": {}})
+    list(run_in_folder(few, tmp_path))
+    assert write_pictures(tmp_path)[0].name == "samples.png"
