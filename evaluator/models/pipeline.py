@@ -53,6 +53,7 @@ class Pipeline:
     _settings: dict[str, Any] = field(init=False, repr=False, compare=False)  # of the scheduler
     _sizes: dict[str, Any] = field(init=False, repr=False, compare=False)  # of the network
     _denoiser: Denoiser = field(init=False, repr=False, compare=False)
+    _own: bool = field(init=False, repr=False, compare=False)  # weights, other than those of the folder
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch) < 1 or self.fit_steps < 0 or self.rate <= 0 or not 0 <= self.eta <= 1:
@@ -81,19 +82,21 @@ class Pipeline:
             self._denoiser = self._made(self._new(source) if self.scratch and start is None else self._pretrained())
             if start:
                 given(self._denoiser.network, part(start, "network"))
+            self._own = bool(start or self.fit_steps)
             if self.fit_steps:
                 classes = torch.zeros(len(rows), dtype=torch.int64)
                 self._denoiser.learn(self._inward(rows), classes, self.fit_steps, self.batch, self.rate, source)
 
     def weights(self) -> Weights:
-        """None of a frozen pipeline: they lie in its folder."""
-        return prefixed(network=taken(self._denoiser.network)) if self.fit_steps else {}
+        """None of a pipeline that was never trained: they lie in its folder."""
+        return prefixed(network=taken(self._denoiser.network)) if self._own else {}
 
     def restore(self, weights: Weights) -> None:
         self._check_machine()
         from torch import Generator
 
-        if not self.fit_steps:
+        self._own = bool(weights or self.fit_steps)
+        if not self._own:
             self._denoiser = self._made(self._pretrained())
             return
         self._denoiser = self._made(self._new(Generator()))
@@ -172,5 +175,10 @@ def _described(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if not all(isinstance(each, int) for each in (levels, channels, side)) or classes:
         raise ConfigurationError(
             f"{folder} makes pictures of classes, or no squares: expected an unconditional pipeline"
+        )
+    if sizes.get("out_channels") != channels:
+        raise ConfigurationError(
+            f"{folder} says {sizes.get('out_channels')} numbers per pixel of {channels} colours: expected as many, "
+            "not a learned variance beside them"
         )
     return settings, sizes

@@ -133,6 +133,22 @@ def test_restored_weights_sample_the_same_to_the_bit(folder):
     np.testing.assert_array_equal(*(each.sample(5, 1.0, np.random.default_rng(7)) for each in (model, again)))
 
 
+def test_what_a_warm_start_only_takes_over_it_hands_on_and_restores(folder):
+    tuned = fitted(folder, fit_steps=5, rate=1e-2)
+    still = fitted(folder, start=tuned.weights())
+    again = Pipeline(str(folder), steps=5)
+    again.restore(still.weights())
+    models = (tuned, still, fitted(folder, start=still.weights()), again)
+    first, *others = (each.sample(5, 1.0, np.random.default_rng(7)) for each in models)
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+
+
+def test_a_learned_variance_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="says 6 numbers per pixel of 3 colours"):
+        Pipeline(str(saved(tmp_path / "learned", out_channels=2 * COLOURS)))
+
+
 @pytest.mark.parametrize("fit_steps", [0, 2])
 def test_in_a_loop_with_a_warm_start_it_goes_on_to_the_same_bytes(folder, tmp_path, fit_steps):
     np.savez(tmp_path / "pictures.npz", samples=rows(60))
