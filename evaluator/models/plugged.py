@@ -57,7 +57,7 @@ class Plugged:
     def _blamed(self, what: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reason = " ".join(str(error).split())
             raise ConfigurationError(f"{self._label}: {what} raised {type(error).__name__}: {reason}") from error
 
@@ -115,7 +115,7 @@ def _imported(entry: str) -> Any:
         found = import_module(module)
         for name in names:
             found = getattr(found, name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script without a main guard ends in one
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"entry {entry!r} cannot be imported: {type(error).__name__}: {reason}") from error
     return found

@@ -190,3 +190,15 @@ def test_python_hands_over_a_generator_itself():
 def test_no_warm_start_without_weights():
     with pytest.raises(ConfigurationError, match="warm_start: the model 'callable' has no weights to go on from"):
         next(run_loop(replace(own("mine:Mean"), warm_start=True)))
+
+
+def test_code_that_exits_is_told_of_and_does_not_end_the_run(tmp_path, monkeypatch):
+    (tmp_path / "leaving_on_import.py").write_text("import sys\n\nsys.exit(3)\n")
+    (tmp_path / "leaving_at_work.py").write_text("import sys\n\n\ndef draw(n, rng):\n    sys.exit(4)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match="'leaving_on_import:x' cannot be imported: SystemExit: 3"):
+        make_model("callable", entry="leaving_on_import:x")
+    model = make_model("callable", entry="leaving_at_work:draw")
+    model.fit(np.zeros((3, 2)), np.random.default_rng(0))
+    with pytest.raises(ConfigurationError, match="leaving_at_work:draw: sample raised SystemExit: 4"):
+        model.sample(3, 1.0, np.random.default_rng(0))
