@@ -31,7 +31,7 @@ Bytes = NDArray[np.uint8]
 PARTS = 512  # pictures at a time
 ENOUGH = 1000  # real pictures fix mean and deviation of the statistic, and what embedding adds to it
 DEFAULT_PSNR = 40.0  # dB, of blind marks: the strongest that informed ones are
-BLOCK, MOST_BITS, FEWEST_BITS = 8, 64, 20  # pixels per bit and side; fewer bits are no evidence for a key
+BLOCK, MOST_BITS = 8, 64  # pixels per bit and side
 FOUND_LOG10_P = -6.0  # at or under this a detector says "marked"
 
 
