@@ -181,3 +181,9 @@ def reasons(counts: "dict[str, int]") -> str:
     total = sum(counts.values())
     listed = ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items(), key=lambda item: -item[1]))
     return f"{total} ({listed})" if listed else "0"
+
+
+def was_given(parameter: str) -> bool:
+    """Whether the user gave this parameter of the running command, rather than leaving it at its default."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not click.core.ParameterSource.DEFAULT

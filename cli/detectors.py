@@ -76,15 +76,23 @@ class Wanted:
         from hygiene.detectors import PublicMarks
 
         chosen = _chosen(self.names, self.key_file is not None)
+        self._refuse_idle(chosen)
         made: list[Detector] = [*self._own(registry)] if "own" in chosen else []
         if public := tuple(name for name in chosen if name not in ("own", "provenance")):
             made.append(PublicMarks(public, crop=self.search == "exhaustive"))
-        if "provenance" in chosen:
-            return [*made, self._provenance()]
-        for option, given in (("--trust-anchors", self.trust_anchors), ("--stealth-alpha", self.stealth_alpha)):
-            if given:
-                raise ConfigurationError(f"{option} is about what files say of themselves: add --detect provenance")
-        return made
+        return [*made, self._provenance()] if "provenance" in chosen else made
+
+    def _refuse_idle(self, chosen: Sequence[str]) -> None:
+        """Refuse options of a detector that is not among the `chosen`: nobody should believe that it looked."""
+        own = {"--key": self.key_file, "--generator": self.generators, "--two-keys": self.two_keys}
+        files = {"--trust-anchors": self.trust_anchors, "--stealth-alpha": self.stealth_alpha}
+        for name, about, options in (
+            ("own", "your own mark", own),
+            ("provenance", "what files say of themselves", files),
+        ):
+            idle = [option for option, given in options.items() if given and name not in chosen]
+            if idle:
+                raise ConfigurationError(f"{idle[0]} is about {about}: add --detect {name}")
 
     @property
     def max_p(self) -> float:

@@ -97,7 +97,10 @@ def filter(
     from hygiene.pipeline import filter_dataset
 
     detectors = wanted.detectors()
-    statements_only = all(isinstance(detector, ProvenanceDetector) for detector in detectors)
+    statements = [isinstance(detector, ProvenanceDetector) for detector in detectors]
+    statements_only = all(statements)
+    if common.was_given("declared") and not any(statements):
+        raise ConfigurationError("--declared is about what files say of themselves: add --detect provenance")
     policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only, wanted.max_p)
     with common.progress() as progress:
         report = filter_dataset(

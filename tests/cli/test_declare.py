@@ -166,8 +166,24 @@ def test_anchors_take_the_package_that_checks_them(tmp_path, monkeypatch):
         load_trust_anchors(tmp_path / "root.pem")
 
 
-@pytest.mark.parametrize("options", [("--trust-anchors", "root.pem"), ("--stealth-alpha",)])
-def test_options_of_provenance_without_provenance_are_refused(pictures, options):
+IDLE = {
+    ("--trust-anchors", "root.pem"): "what files say of themselves: add --detect provenance",
+    ("--stealth-alpha",): "what files say of themselves: add --detect provenance",
+    ("--key", "my.key"): "your own mark: add --detect own",
+    ("--generator", "painter"): "your own mark: add --detect own",
+    ("--two-keys",): "your own mark: add --detect own",
+}
+
+
+@pytest.mark.parametrize("options", IDLE)
+def test_options_of_what_nobody_looks_for_are_refused(pictures, options):
     result = CliRunner().invoke(main, ["detect", str(pictures), "--detect", "public", *options])
     assert (result.exit_code, result.stdout) == (2, "")
-    assert f"{options[0]} is about what files say of themselves: add --detect provenance" in result.stderr
+    assert f"{options[0]} is about {IDLE[options]}" in result.stderr
+
+
+def test_what_is_done_about_statements_is_refused_where_none_are_read(pictures, tmp_path):
+    arguments = ["filter", str(pictures), str(tmp_path / "out"), "--detect", "public", "--max-p", "1e-6"]
+    result = CliRunner().invoke(main, [*arguments, "--declared", "generated"])
+    assert (result.exit_code, (tmp_path / "out").exists()) == (2, False)
+    assert "--declared is about what files say of themselves: add --detect provenance" in result.stderr
