@@ -17,6 +17,7 @@ from evaluator.training_sets import initial_set
 from evaluator.warm_start import check_model
 from hygiene.errors import ConfigurationError
 
+TOGETHER = 16  # runs that go on side by side, at most
 UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
 
 
@@ -26,7 +27,7 @@ class Setup:
 
     held_out   real rows [n, d] that no model and no feature network was trained on
     reference  their features, with what the metrics keep of them
-    learnt     the reference with one run's training rows, by seed and sizes
+    learnt     the reference with a run's training rows, by seed and sizes, of the last runs
     """
 
     source: RealSource
@@ -106,7 +107,8 @@ def _reference(config: LoopConfig, setup: Setup) -> Reference:
         return setup.reference
     key = (config.seed, config.n_ini, config.n_r)
     if key not in setup.learnt:
-        setup.learnt.clear()  # one run at a time needs it
+        if len(setup.learnt) == TOGETHER:
+            del setup.learnt[next(iter(setup.learnt))]
         setup.learnt[key] = setup.reference.learnt_from(setup.features(initial_set(config, setup.source).rows))
     return setup.learnt[key]
 

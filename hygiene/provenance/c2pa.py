@@ -8,6 +8,7 @@ time-stamping service is asked. Without that package a manifest is reported as i
 import io
 import json
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,8 @@ def load_certificates(path: Path) -> tuple[bytes, Sequence[Any]]:
 
     try:
         pem = path.read_bytes()
-        return pem, x509.load_pem_x509_certificates(pem)
+        with warnings.catch_warnings(action="ignore"):  # of old certificates in a system's bundle
+            return pem, x509.load_pem_x509_certificates(pem)
     except (OSError, ValueError) as error:
         detail = getattr(error, "strerror", None) or "no PEM certificates in it"
         raise ConfigurationError(f"cannot read the certificates {path}: {detail}") from None
