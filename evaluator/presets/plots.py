@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.ticker import LogFormatter, StrMethodFormatter
+from matplotlib.ticker import LogFormatter, MaxNLocator, StrMethodFormatter
 
 from evaluator.charts import STYLE, new_figure
 from evaluator.presets.base import Curve, Panel
 from hygiene.files import write_text
 
-SURPLUS_DIGITS = re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
+TAG, SURPLUS_DIGITS = re.compile("<[^>]*>"), re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
 COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
 
 
@@ -28,13 +28,15 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
             spare.remove()
         file = BytesIO()
         figure.savefig(file, format="svg", metadata={"Date": None})
-    write_text(path, SURPLUS_DIGITS.sub(r"\1", file.getvalue().decode()))
+    write_text(path, TAG.sub(lambda tag: SURPLUS_DIGITS.sub(r"\1", tag[0]), file.getvalue().decode()))
 
 
 def _draw(axes: Any, panel: Panel) -> None:
     for number, curve in enumerate(panel.curves):
         _line(axes, curve, COLOURS[number % len(COLOURS)])
     axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    if all(float(x).is_integer() for curve in panel.curves for x in curve.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis, name, is_log in ((axes.xaxis, "x", panel.log_x), (axes.yaxis, "y", panel.log_y)):
         if is_log:
             axes.set(**{f"{name}scale": "log"})

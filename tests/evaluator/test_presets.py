@@ -13,8 +13,20 @@ import pytest
 from evaluator.config import Choice, LoopConfig
 from evaluator.models.chains import Chains
 from evaluator.presets import PRESETS, SCALES, make_preset
-from evaluator.presets.base import DRAWN, ChainArm, Comparison, Estimate, LoopArm, Panel, Preset, median_curve, settled
+from evaluator.presets.base import (
+    DRAWN,
+    ChainArm,
+    Comparison,
+    Curve,
+    Estimate,
+    LoopArm,
+    Panel,
+    Preset,
+    median_curve,
+    settled,
+)
 from evaluator.presets.gaussian import ratio
+from evaluator.presets.plots import write_plot
 from evaluator.presets.runner import run_preset
 from evaluator.presets.three_loops import change
 from hygiene.errors import ConfigurationError
@@ -189,3 +201,16 @@ def test_the_flows_table_reads_its_own_arms():
 def test_what_is_quick_holds_at_the_small_scale(name, tmp_path):
     results = run_preset(make_preset(name, "small"), "small", tmp_path / "out")
     assert [row["what"] for row in results["rows"] if not row["holds"]] == []
+
+
+def test_the_labels_of_a_plot_keep_their_digits_and_generations_are_whole(tmp_path):
+    median = np.array([0.971, 0.974, 0.977, 0.98])
+    curve = Curve("", [1, 2, 3, 4], median, median - 0.001, median + 0.001)
+    write_plot(tmp_path / "plot.svg", [Panel("title", "generation", "precision", [curve])])
+    text = (tmp_path / "plot.svg").read_text()
+    labels = [float(each) for each in re.findall(r">([0-9.]+)</text>", text)]
+    generations, rest = [each for each in labels if each >= 1], [each for each in labels if each < 1]
+    assert generations == [1, 2, 3, 4]
+    assert len(rest) > 3
+    np.testing.assert_allclose(np.diff(rest), rest[1] - rest[0])
+    assert max(len(digits) for digits in re.findall(r'="[0-9]+[.]([0-9]+)"', text)) == 2
