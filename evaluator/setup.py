@@ -10,6 +10,7 @@ from evaluator.config import LoopConfig
 from evaluator.features import FEATURES, GIVEN, Features, classifier_of, features_of
 from evaluator.metrics import Reference
 from evaluator.models.base import Rows
+from evaluator.models.pictures import check_machine
 from evaluator.sources import SOURCES, ArraySource, RealSource, make_source
 from evaluator.streams import stream
 from evaluator.tables import check_parameters
@@ -49,6 +50,8 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
 
     features  one that was made elsewhere, which then counts instead of the configuration's
     """
+    if device := config.model.parameters.get("device"):
+        check_machine(device)  # not after the features were trained
     source = make_source(config.source.name, **config.source.parameters)
     held_out = _held_out(config, source)
     chosen = features or features_of(source, config.features.name, config.features.parameters)

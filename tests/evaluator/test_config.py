@@ -4,8 +4,10 @@ import json
 import tomllib
 
 import pytest
+import torch
 
 from evaluator.config import Choice, Filter, LoopConfig, Tagging, load_config
+from evaluator.setup import prepare
 from hygiene.errors import ConfigurationError
 
 BASE = {"n_ini": 100, "n_s": 90}
@@ -170,3 +172,11 @@ def test_what_is_allowed_and_probably_not_meant_is_said():
     repeats = Choice("digits", {"repeats": True})
     assert "share rows between generations" in LoopConfig(**FRESH, source=repeats).warnings()[0]
     assert LoopConfig(**FRESH, source=Choice("digits")).warnings() == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch sees a CUDA device")
+def test_a_device_that_is_not_there_is_told_of_before_anything_is_trained(monkeypatch):
+    monkeypatch.setattr("evaluator.setup.features_of", lambda *_: pytest.fail("features were trained"))
+    config = LoopConfig("fully_synthetic", n_ini=50, n_s=50, model=Choice("wgan_gp_images", {"device": "cuda"}))
+    with pytest.raises(ConfigurationError, match="torch sees no CUDA device: use cpu"):
+        prepare(config)
