@@ -40,7 +40,7 @@ _OPTIONS = (
         type=click.Choice(["fast", "deep", "exhaustive", "auto"]),
         default="fast",
         show_default=True,
-        help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 4 times slower. "
+        help="fast: re-encoded, resized. deep: also flipped, turned, cropped, stretched; some 6 times slower. "
         "exhaustive: also rotated, and public marks in crops; slower again. auto: deep where fast found nothing.",
     ),
     two_keys_option,
