@@ -67,8 +67,8 @@ class SpreadMark:
             return np.asarray(Spread(self.psnr).embed(batch, key))
         levels = batch.astype(np.float32)
         delta, ceiling = embedding.unit_delta(planes.luma(levels), key, None)
-        power = LEVELS**2 / 10 ** ((self.psnr or DEFAULT_PSNR) / 10) - 1 / 12  # less what rounding adds
-        change = np.minimum(np.sqrt(power), ceiling).astype(np.float32)[:, None, None] * delta
+        amplitude = embedding.amplitude(self.psnr or DEFAULT_PSNR, noise=1 / 12)  # of rounding
+        change = np.minimum(amplitude, ceiling).astype(np.float32)[:, None, None] * delta
         marked = levels + (change if batch.ndim == 3 else change[..., None])
         return np.asarray(np.rint(np.clip(marked, 0, LEVELS)), dtype=np.uint8)
 

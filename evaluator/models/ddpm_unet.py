@@ -10,8 +10,8 @@ import numpy as np
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.clusters import clustered
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
-from evaluator.models.denoising import Denoiser, check_diffusers, new_network
-from evaluator.models.pictures import check_device, check_machine, folded, source_on, square_side, unfolded
+from evaluator.models.denoising import Denoiser, check_diffusers
+from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, square_side, unfolded
 from evaluator.models.weights import given, one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError

@@ -135,12 +135,3 @@ def _shape(network: Any) -> tuple[int, int, int]:
     size = network.config.sample_size
     height, width = (size, size) if isinstance(size, int) else size
     return network.config.in_channels, height, width
-
-
-def new_network(source: torch.Generator, make: Any) -> Any:
-    """A U-Net with weights fixed by `source`: diffusers draws them from torch's global generator, which is put back."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=source, device=source.device)))
-        return make()

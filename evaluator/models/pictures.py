@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hygiene.errors import ConfigurationError
 if TYPE_CHECKING:
     import torch
 
+Made = TypeVar("Made")
 DEVICES = ("cpu", "cuda")
 
 
@@ -54,6 +55,16 @@ def source_on(device: str, rng: np.random.Generator) -> torch.Generator:
     import torch
 
     return torch.Generator(device).manual_seed(int(rng.integers(2**63)))
+
+
+def new_network(source: torch.Generator, make: Callable[[], Made]) -> Made:
+    """What `make` makes, its weights fixed by `source`; layers draw them from torch's global generator, which is put
+    back."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=source, device=source.device)))
+        return make()
 
 
 @contextmanager

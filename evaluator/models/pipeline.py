@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
-from evaluator.models.denoising import Denoiser, check_diffusers, new_network
-from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
+from evaluator.models.denoising import Denoiser, check_diffusers
+from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, unfolded
 from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.reading import refused
 from evaluator.threads import one_thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evaluator.models.pictures import check_device, check_machine, square_side
+from evaluator.models.pictures import check_device, check_machine, new_network, square_side
 from evaluator.models.wgan_gp import Wasserstein
 from hygiene.errors import ConfigurationError
 
@@ -45,13 +45,9 @@ class WganGpImages(Wasserstein):
         check_device(self.device)
 
     def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
-        import torch
-
         from evaluator.models.wgan_gp_networks import critic, generator
 
         check_machine(self.device)
         side = square_side(d, self.channels)
-        with torch.random.fork_rng(devices=[]):  # torch.nn's layers draw from the global generator
-            torch.manual_seed(int(torch.randint(2**62, (), generator=source)))
-            shape = self.width, self.channels, side, self.kernel
-            return generator(self.latent, *shape), critic(*shape)
+        shape = self.width, self.channels, side, self.kernel
+        return new_network(source, lambda: (generator(self.latent, *shape), critic(*shape)))

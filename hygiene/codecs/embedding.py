@@ -28,6 +28,11 @@ AMPLITUDE_KNEE = 1.0
 REDUNDANT_SHARE = 0.8
 
 
+def amplitude(psnr: Any, noise: float) -> Any:
+    """Root-mean-square change in levels that, with the rounding noise, comes to `psnr` dB."""
+    return np.sqrt(np.maximum(255.0**2 / 10 ** (psnr / 10) - noise, 1e-3))
+
+
 def unit_delta(plane: Array, key: Key, payload: Payload | None) -> tuple[Array, NDArray[np.float64]]:
     """The change to the luma, masked by local activity, and the amplitude at which flat areas begin to show it.
 

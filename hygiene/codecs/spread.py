@@ -157,21 +157,21 @@ class Spread:
         xp = array_namespace(plane)
         noise = 1 / 12 if whole else 0.0  # mean squared error of rounding, in squared levels
         if self.psnr is not None:
-            return np.asarray(np.minimum(_amplitude(np.float64(self.psnr), noise), ceiling))
+            return np.asarray(np.minimum(embedding.amplitude(np.float64(self.psnr), noise), ceiling))
         layout = own_layout(min(plane.shape[-2:]))
         host = planes.canonical(plane, layout)
         enough = np.full(plane.shape[0], LOWEST_PSNR)  # reaches the target, or is as strong as may be
         trial = np.full(plane.shape[0], HIGHEST_PSNR)
         step = HIGHEST_PSNR - LOWEST_PSNR
         for _ in range(BISECTIONS + 1):
-            amplitude = np.minimum(_amplitude(trial, noise), ceiling).astype(np.float32)
+            amplitude = np.minimum(embedding.amplitude(trial, noise), ceiling).astype(np.float32)
             change = planes.to_like(amplitude, plane)[:, None, None] * delta
             mark = planes.canonical(xp.round(change) if whole else change, layout)
             reached = shift_log10_p(host + mark, layout, key) <= TARGET_LOG10_P
             enough = np.where(reached, np.maximum(trial, enough), enough)
             step /= 2
             trial = np.clip(trial + np.where(reached, step, -step), LOWEST_PSNR, HIGHEST_PSNR)
-        return np.asarray(np.minimum(_amplitude(enough, noise), ceiling))
+        return np.asarray(np.minimum(embedding.amplitude(enough, noise), ceiling))
 
 
 def _levels(batch: Batch) -> Array:
@@ -202,11 +202,6 @@ def _like_input(levels: Array, batch: Batch) -> Batch:
     clipped = xp.clip(levels, 0.0, 255.0)
     whole = batch.dtype == xp.uint8
     return xp.astype(xp.round(clipped) if whole else clipped / 255.0, batch.dtype)
-
-
-def _amplitude(psnr: Any, noise: float) -> Any:
-    """Root-mean-square change in levels that, with the rounding noise, comes to `psnr` dB."""
-    return np.sqrt(np.maximum(255.0**2 / 10 ** (psnr / 10) - noise, 1e-3))
 
 
 def _per_picture(mask: NDArray[np.bool_], batch: Batch) -> Array:

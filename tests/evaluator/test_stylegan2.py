@@ -1,7 +1,5 @@
 """StyleGAN2: layers and losses against what they are said to be, and what the whole learns."""
 
-from functools import cache
-
 import numpy as np
 import pytest
 import torch
@@ -198,37 +196,21 @@ class TestNetworks:
         assert (generator.synthesis(w, source(2)) - generator.synthesis(w, source(3))).abs().max() > 0.1
 
 
-KINDS = np.stack([np.tile([-1.0, -1.0, 1.0, 1.0], (8, 2)).ravel(), np.repeat([-1.0, -1, 1, 1] * 2, 8)])  # stripes
-
-
-def stripes(n: int, rng: np.random.Generator) -> Floats:
-    """8×8 pictures: upright and level stripes together, each of random contrast, 1 ± .5."""
-    return rng.normal(1, 0.5, (n, 2)) @ KINDS
-
-
-def check_stripes(rows: Floats) -> None:
-    """Both contrasts, with their spread, and little besides."""
-    contrasts = rows @ KINDS.T / 64
-    np.testing.assert_allclose(contrasts.mean(axis=0), 1, atol=0.2)
-    np.testing.assert_allclose(contrasts.std(axis=0), 0.5, atol=0.3)
-    assert (rows - contrasts @ KINDS).std() < 0.5
-
-
-@cache
-def striped() -> StyleGan2:
+@pytest.fixture(scope="module")
+def striped(stripes) -> StyleGan2:
     rng = np.random.default_rng(0)
     model = StyleGan2(latent=8, width=8, steps=200, batch=32)
-    model.fit(stripes(400, rng), rng)
+    model.fit(stripes.rows(400, rng), rng)
     return model
 
 
 class TestStyleGan2:
-    def test_a_distribution_of_pictures_is_learned(self) -> None:
-        check_stripes(striped().sample(1_000, 1.0, np.random.default_rng(1)))
+    def test_a_distribution_of_pictures_is_learned(self, striped, stripes) -> None:
+        stripes.check(striped.sample(1_000, 1.0, np.random.default_rng(1)))
 
-    def test_truncation_moves_towards_the_centre(self) -> None:
+    def test_truncation_moves_towards_the_centre(self, striped) -> None:
         """ψ = 1 is w itself; towards 0 all pictures become the one of the mean w, but for the noise inputs."""
-        model = striped()
+        model = striped
         whole, none = (model.sample(50, bias, np.random.default_rng(2)) for bias in (1.0, 1e-9))
         seeded = np.random.default_rng(2)
         start = torch.Generator().manual_seed(int(seeded.integers(2**63)))
@@ -242,8 +224,8 @@ class TestStyleGan2:
         half = model.sample(400, 0.5, np.random.default_rng(3)).var(axis=0).sum()
         assert half < 0.8 * model.sample(400, 1.0, np.random.default_rng(3)).var(axis=0).sum()
 
-    def test_the_centre_is_the_mean_of_w(self) -> None:
-        model = striped()
+    def test_the_centre_is_the_mean_of_w(self, striped) -> None:
+        model = striped
         with torch.inference_mode():
             w = model._generator.styles(20_000, source(4))
         error = w.std(dim=0) * np.sqrt(1 / 20_000 + 1 / 10_000)

@@ -50,27 +50,11 @@ def test_the_critic_sees_pictures_in_the_order_of_rows() -> None:
     assert ((seen[0] - seen[1]).abs().sum(dim=1)[0] > 0).nonzero().tolist() == [[0, 0]]
 
 
-KINDS = np.stack([np.tile([-1.0, -1.0, 1.0, 1.0], (8, 2)).ravel(), np.repeat([-1.0, -1, 1, 1] * 2, 8)])  # stripes
-
-
-def stripes(n: int, rng: np.random.Generator) -> Floats:
-    """8×8 pictures: upright and level stripes together, each of random contrast, 1 ± .5."""
-    return rng.normal(1, 0.5, (n, 2)) @ KINDS
-
-
-def check_stripes(rows: Floats) -> None:
-    """Both contrasts, with their spread, and little besides."""
-    contrasts = rows @ KINDS.T / 64
-    np.testing.assert_allclose(contrasts.mean(axis=0), 1, atol=0.2)
-    np.testing.assert_allclose(contrasts.std(axis=0), 0.5, atol=0.3)
-    assert (rows - contrasts @ KINDS).std() < 0.5
-
-
-def test_a_distribution_of_pictures_is_learned_and_bias_narrows_it() -> None:
+def test_a_distribution_of_pictures_is_learned_and_bias_narrows_it(stripes) -> None:
     rng = np.random.default_rng(0)
     model = WganGpImages(latent=8, width=4, steps=200, batch=32, rate=1e-2)
-    model.fit(stripes(400, rng), rng)
-    check_stripes(model.sample(1_000, 1.0, rng))
+    model.fit(stripes.rows(400, rng), rng)
+    stripes.check(model.sample(1_000, 1.0, rng))
     spreads = [model.sample(400, bias, rng).var(axis=0).sum() for bias in (1.0, 0.3)]
     assert spreads[1] < 0.9 * spreads[0]
 
