@@ -280,9 +280,11 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_continues(shop, tmp_path
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out/.hygiene").glob("*.json")) and time.monotonic() < deadline:
         time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGSTOP)  # or it may be done before anyone has looked
     code, _, refused = call(*command)
     assert (code, "another run is writing to" in refused) == (2, True)
     os.killpg(process.pid, signal.SIGINT)  # the whole group, as a terminal does
+    os.killpg(process.pid, signal.SIGCONT)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err == "hygiene: stopped; finished work is stored, the same command continues it\n"
