@@ -2,7 +2,7 @@
 
 A stopwatch on a busy machine says more of the others on it; processor time leaves them out, but for the caches that
 they fill. `python -m pytest benchmarks/test_public_codecs.py` is the stopwatch. Prints a profile of dwt_dct
-and the ratios as Markdown tables; two minutes.
+and the ratios as Markdown tables; four minutes.
 """
 
 import time
@@ -16,8 +16,8 @@ from benchmarks.compatible import METHODS, Pixels, codec, levels, package
 from benchmarks.test_public_codecs import DTYPES, KEY, SIDES, batch
 from hygiene.codecs.low_band import low_band
 
-ROUNDS, TIMES = 3, 3
-"""Rounds of three calls of the package and three of ours."""
+ROUNDS, TIMES = 3, 8
+"""Rounds of eight calls of the package and eight of ours: the first five of either side wait for the caches."""
 
 
 def milliseconds(work: Callable[[], Any]) -> float:

@@ -28,9 +28,9 @@ class DwtDct(BlockCodec):
 
     def ones(self, picture: Plane) -> NDArray[np.bool_]:
         low = low_band(picture)
-        peak = _peak(np.abs(low, out=low))
         if picture.dtype != np.uint8:
-            return is_one(peak)
+            return is_one(_peak(np.abs(low, out=low)))
+        peak = _peak(low)
         doubled = (2 * peak).astype(np.int16) % 72
         ones = doubled > 36
         close = (doubled == 0) | (doubled == 36)

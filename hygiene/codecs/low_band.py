@@ -40,18 +40,20 @@ def low_band(picture: Plane, copy: Plane | None = None) -> Plane:
     for top in range(0, len(picture), rows):
         if copy is not None:
             copy[top : top + rows] = picture[top : top + rows]
-        pairs = _pairs(inside[top : top + rows])
-        np.add(pairs[0::2], pairs[1::2], out=low[top // 2 : (top + rows) // 2])
+        _cell_sums(inside[top : top + rows], low[top // 2 : (top + rows) // 2])
     low += np.float32(2 * OFFSET["uint8" if picture.dtype == np.uint8 else "float32"])
     return low
 
 
-def _pairs(strip: Plane) -> Plane:
-    """[h, w/2]: half the sum of two neighbours' U, less the offset; nothing is rounded of floating point."""
-    shape = len(strip), strip.shape[1] // 2
+def _cell_sums(strip: Plane, out: Plane) -> None:
+    """[h/2, w/2]: half the sum of U of four neighbours, less the offset; nothing is rounded of floating point."""
+    height, width = strip.shape[:2]
     if strip.dtype == np.uint8:
-        return np.asarray(centred_u(strip).reshape(*shape, 2) @ HALVES)
-    return np.asarray(strip.astype(np.float32, copy=False).reshape(*shape, 6) @ FLOAT_PAIR)
+        u = centred_u(strip)
+        np.matmul((u[0::2] + u[1::2]).reshape(height // 2, width // 2, 2), HALVES, out=out)
+    else:
+        pairs = strip.astype(np.float32, copy=False).reshape(height, width // 2, 6) @ FLOAT_PAIR
+        np.add(pairs[0::2], pairs[1::2], out=out)
 
 
 def rounded_blocks(picture: Plane, which: NDArray[np.bool_]) -> Plane:

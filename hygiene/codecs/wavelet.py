@@ -22,6 +22,10 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 U_OF_BLUE, V_OF_RED = np.float32(0.492), np.float32(0.877)
 """U and V of floating point are these times blue − luma and red − luma, plus the offset."""
 
+LUMA_LESS_BLUE = np.nextafter(np.array([4899, 9617, 1868 - 16384], dtype=np.float32) / 16384, np.float32(np.inf))
+"""OpenCV's integers; each rounded up by its last digit, which lifts halves over the half: they too are rounded upwards.
+Right of all 2²⁴ colours in whatever order three products are added, fused or not."""
+
 STRIP = 32768
 """About how many pixels are worked on at a time: what they need fits the cache of a core."""
 
@@ -141,12 +145,8 @@ def centred_u(strip: Plane) -> Plane:
 
 
 def _whole_u(levels: Plane) -> Plane:
-    """`to_yuv`'s integers in float32, which holds them exactly: every sum stays under 2²⁴ of its last digit.
-
-    luma − blue is rounded upwards from a half; its product with 8061/2¹⁴ never is a half, so there `rint` will do.
-    """
-    u = levels @ (np.array([4899, 9617, 1868 - 16384], dtype=np.float32) / 16384)
-    u += np.float32(0.5)
-    np.floor(u, out=u)
+    """`to_yuv`'s integers of every uint8 colour, in float32; the product with 8061/2¹⁴ never is a half."""
+    u = levels @ LUMA_LESS_BLUE
+    np.rint(u, out=u)
     u *= np.float32(-8061 / 16384)
     return np.rint(u, out=u)

@@ -57,6 +57,16 @@ def test_u_alone_is_the_middle_of_yuv():
     np.testing.assert_array_equal(u_plane(tall), np.tile(u_plane(COLOURS), (20, 1)))
 
 
+def test_u_of_every_colour_is_exact():
+    """The one product with the rounded-up weights against integers, on all 2²⁴ colours."""
+    rest = np.stack(np.meshgrid(*[np.arange(256, dtype=np.uint8)] * 2, indexing="ij"), axis=-1)
+    for blue in range(256):
+        colours = np.concatenate([rest, np.full((256, 256, 1), blue, dtype=np.uint8)], axis=-1)
+        red, green = (rest[..., i].astype(np.int32) for i in range(2))
+        less_blue = (4899 * red + 9617 * green + 1868 * blue + 8192 >> 14) - blue
+        np.testing.assert_array_equal(u_plane(colours), (-8061 * less_blue + 8192 >> 14) + 128)
+
+
 def test_yuv_and_back():
     levels = COLOURS.astype(np.float32)
     np.testing.assert_allclose(from_yuv(to_yuv(levels)), levels, atol=0.3)
