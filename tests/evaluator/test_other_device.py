@@ -1,0 +1,91 @@
+"""Models of pictures on a device that is not the CPU: torch's meta device, which holds shapes and no numbers.
+
+A GPU is not at every hand. What most often breaks on one alone, numbers of two devices in one operation and numbers
+drawn by another device's generator, breaks on the meta device as well.
+"""
+
+import contextlib
+
+import numpy as np
+import pytest
+import torch
+
+from evaluator.models import ddpm_unet, denoising, make_model, pictures, stylegan2, wgan_gp_images
+
+ROWS = np.random.default_rng(3).random((24, 64))
+MODELS = [
+    ("ddpm_unet", {"steps": 1, "sampling_steps": 2, "clusters": 3, "width": 8}),
+    ("ddpm_unet", {"steps": 1, "sampling_steps": 2, "eta": 1.0, "width": 8}),
+    ("wgan_gp_images", {"steps": 1, "width": 4}),
+    ("stylegan2", {"steps": 1, "batch": 4}),  # the first step has both of the lazy regularisations
+]
+
+
+class Source:
+    """Stands for torch.Generator, which knows no meta device: it only says where it is."""
+
+    def __init__(self, device):
+        self.device = torch.device(device)
+
+
+def drawn(draw):
+    """`draw` without its generator, which has to be where the numbers are wanted."""
+
+    def checked(*shape, generator=None, device="cpu", **options):
+        assert generator is None or generator.device == torch.device(device)
+        return draw(*shape, device=device, **options)
+
+    return checked
+
+
+def brought(bring):
+    """`.cpu()` and `.to("cpu")` of what has no numbers: zeros."""
+
+    def back(tensor, *args, **options):
+        if tensor.is_meta and args in ((), ("cpu",)) and not options:
+            return torch.zeros(tensor.shape, dtype=tensor.dtype)
+        return bring(tensor, *args, **options)
+
+    return back
+
+
+@pytest.fixture
+def meta(monkeypatch):
+    """Lets "meta" pass for a device that this machine has."""
+    for name in ("rand", "randn", "randint", "randperm"):
+        monkeypatch.setattr(torch, name, drawn(getattr(torch, name)))
+    for name in ("cpu", "to"):
+        monkeypatch.setattr(torch.Tensor, name, brought(getattr(torch.Tensor, name)))
+    adam = torch.optim.Adam
+    monkeypatch.setattr(torch.optim, "Adam", lambda *args, fused, **options: adam(*args, **options))
+    for module in (pictures, ddpm_unet, denoising, stylegan2, wgan_gp_images):
+        here = {
+            "check_device": lambda device: None,
+            "check_machine": lambda device: None,
+            "source_on": lambda device, rng: Source(device),
+            "new_network": lambda source, make: make(),
+            "precision": lambda device: contextlib.nullcontext(),
+        }
+        for name in here.keys() & vars(module).keys():
+            monkeypatch.setattr(module, name, here[name])
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
+@pytest.mark.parametrize(("name", "parameters"), MODELS, ids=str)
+def test_a_model_stays_on_its_device(meta, name, parameters):
+    rng = np.random.default_rng(0)
+    model = make_model(name, device="meta", **parameters)
+    model.fit(ROWS, rng)
+    assert model.sample(5, 0.7, rng).shape == (5, 64)
+    weights = model.weights()
+    again = make_model(name, device="meta", **parameters)
+    again.restore(weights)
+    assert again.sample(5, 1.0, rng).shape == (5, 64)
+    make_model(name, device="meta", **parameters).fit(ROWS, rng, weights)
+
+
+@pytest.mark.parametrize(("name", "parameters"), MODELS[1::2], ids=str)
+def test_what_stays_on_the_cpu_is_seen(meta, monkeypatch, name, parameters):
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *args, **options: tensor)
+    with pytest.raises((RuntimeError, NotImplementedError), match="(?i)device|meta"):
+        make_model(name, device="meta", **parameters).fit(ROWS, np.random.default_rng(0))
