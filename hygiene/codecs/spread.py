@@ -189,6 +189,8 @@ def _check(batch: Batch) -> None:
         raise ConfigurationError(f"a batch of shape {tuple(batch.shape)}: {expected}")
     if batch.dtype != xp.uint8 and not xp.isdtype(batch.dtype, "real floating"):
         raise ConfigurationError(f"a batch of {batch.dtype}: {expected}")
+    if batch.dtype != xp.uint8 and not bool(xp.all(xp.isfinite(batch))):
+        raise ConfigurationError(f"a batch with values that are not finite: {expected}")
     if min(batch.shape[1:3]) < SMALLEST_SIDE:
         raise ConfigurationError(
             f"pictures of {batch.shape[2]}×{batch.shape[1]} pixels: the short side must be ≥ {SMALLEST_SIDE}; "

@@ -256,12 +256,15 @@ def test_the_largest_singular_value_is_lapacks_or_says_that_it_may_not_be():
         (np.zeros((1, 64, 64, 3), np.int32), "int32"),
         (np.zeros((1, 56, 64, 3), np.uint8), "64×56 pixels hold 56 bits"),
         ([[1]], "type list"),
+        (np.full((1, 64, 64, 3), np.nan, np.float32), "not finite"),
+        (np.full((1, 64, 64, 3), np.inf), "not finite"),
     ],
 )
 def test_batches_that_cannot_be_marked(batch, words):
-    for call in (DwtDct().decode, lambda given: DwtDct().embed_payload(given, [0] * 64)):
-        with pytest.raises(ConfigurationError, match=words):
-            call(batch)
+    for codec in (DwtDct(), DwtDctSvd()):
+        for call in (codec.decode, lambda given, codec=codec: codec.embed_payload(given, [0] * 64)):
+            with pytest.raises(ConfigurationError, match=words):
+                call(batch)
 
 
 def test_payloads_that_make_no_sense():

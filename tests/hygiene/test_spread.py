@@ -174,9 +174,12 @@ def test_batches_that_are_not_pictures_are_refused():
         np.zeros((1, 64, 64, 4), np.uint8),
         np.zeros((1, 64, 64), np.int32),
         np.zeros((1, 27, 64), np.uint8),
+        np.full((1, 64, 64), np.nan, np.float32),
+        np.full((1, 64, 64), np.inf),
     ):
-        with pytest.raises(ConfigurationError, match=r"expected|must be"):
-            Spread().score(batch, KEY)
+        for call in (Spread().score, Spread().embed):
+            with pytest.raises(ConfigurationError, match=r"expected|must be"):
+                call(batch, KEY)
     with pytest.raises(ConfigurationError, match="out of range"):
         Spread(psnr=20)
 
