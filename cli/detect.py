@@ -138,11 +138,19 @@ def _sources(line: dict[str, Any]) -> list[str]:
     """What the picture counts for in the summary: the mark that was found, and the statement that was read."""
     named = []
     if line.get("found"):
-        whose = f"own mark {line.get('generator', line['detector'])}"
-        named.append(f"mark of {line['mark']}" if "mark" in line else whose)
+        named.append(_whose(line))
     if line.get("declared"):
         named.append(f"declared {line['declared']}, {line['scheme']}")
     return named
+
+
+def _whose(line: dict[str, Any]) -> str:
+    """A public mark is named by its finding, unless --max-p is so loose that what is found may be any."""
+    if "mark" in line:
+        return f"mark of {line['mark']}"
+    if line["detector"].startswith("public"):
+        return "public mark, too weak to be named"
+    return f"own mark {line.get('generator', line['detector'])}"
 
 
 def _cells(line: dict[str, Any]) -> tuple[str, str, str]:

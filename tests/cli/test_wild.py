@@ -75,6 +75,14 @@ def test_all_detectors_together_name_each_source(pool):
         assert source in err
 
 
+def test_chance_at_a_loose_level_is_no_mark_of_ours(pool):
+    lines, err = found("--detect", "public,provenance", "--max-p", "1")
+    unnamed = [id for id, line in lines.items() if line["found"] and "mark" not in line]
+    assert "real.jpg" in unnamed
+    assert f"public mark, too weak to be named: {len(unnamed)}\n" in err
+    assert "own mark" not in err
+
+
 def test_every_detector_pays_for_the_others(pool):
     alone, _ = found("--detect", "public")
     together, _ = found("--key", "my.key", "--detect", "own,public,provenance")
