@@ -5,15 +5,12 @@ A 4:2:0 JPEG keeps one Cb sample for every 2 × 2 pixels. Enlarging blurs the sa
 embedded in the stored raster.
 """
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL.JpegImagePlugin import JpegImageFile
-from scipy.ndimage import convolve1d
 
-from hygiene.images import Still, translated
+from hygiene.images import Planes, Still, translated
 
 Plane = NDArray[np.float32]
 
@@ -21,10 +18,6 @@ BLUE_OF_CB, RED_OF_CR = np.float32(1.772), np.float32(1.402)
 """Blue − luma and red − luma are these times Cb − 128 and Cr − 128 (JFIF 1.02, ITU-R 601)."""
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
-
-# libjpeg enlarges 4:2:2 rows by (3 near + far) / 4, so that the two pixels of a sample average to (l + 6 s + r) / 8.
-# This undoes it: the geometric series of the inverse, whose ratio is 2√2 − 3, cut where a level is no longer moved.
-_SHARPEN = np.sqrt(2) * (2 * np.sqrt(2) - 3) ** np.abs(np.arange(-5, 6))
 
 
 @dataclass(frozen=True)
@@ -63,40 +56,30 @@ class Chroma:
         return sums[..., 0] * BLUE_OF_CB, sums[..., 1] * RED_OF_CR
 
 
-def chroma_of(still: Still) -> Chroma | None:
+def chroma_of(still: Still, planes: Planes | None) -> Chroma | None:
     """The colour of a PNG, JPEG or WebP, not enlarged; None for a JPEG without colour.
 
-    Raises UnreadableImage for what is truncated or corrupt.
+    planes  of a YCbCr JPEG, which its colour is taken from. Raises UnreadableImage for what is truncated or corrupt.
     """
+    header = still.header
+    if planes:
+        return Chroma(*_as_420(planes), header.width, header.height)
+    if header.colours == "Gray":
+        return None
     with translated():
-        if still.header.colours == "Gray":
-            return None
-        if still.header.colours == "YCbCr":
-            return _jpeg_chroma(JpegImageFile(io.BytesIO(still.data)))
         image = still.image
         pixels = image.convert("RGBA") if image.mode == "P" else image
-        return Chroma(np.asarray(pixels.convert("RGB")), 1, still.header.width, still.header.height)
+        return Chroma(np.asarray(pixels.convert("RGB")), 1, header.width, header.height)
 
 
-def _jpeg_chroma(image: JpegImageFile) -> Chroma:
-    """Asked for half the size, libjpeg gives the planes of 4:2:0 at full scale and leaves their samples alone."""
-    width, height = image.size
-    sampling = [component[1:3] for component in image.layer]
-    if sampling == [(2, 2), (1, 1), (1, 1)] and min(width, height) > 1:
-        image.draft("YCbCr", (width // 2, height // 2))
-        return Chroma(np.asarray(image)[..., 1:], 2, width, height)
-    image.draft("YCbCr", (width, height))
-    planes = np.asarray(image)[..., 1:]
-    if sampling == [(2, 1), (1, 1), (1, 1)]:
-        return Chroma(_halved(planes), 2, width, height)
-    return Chroma(planes, 1, width, height)
-
-
-def _halved(planes: NDArray[np.uint8]) -> Plane:
-    """4:2:2: the stored samples back from the enlarged rows, and means of two rows of them: the samples of 4:2:0."""
-    height, width = (side // 2 * 2 for side in planes.shape[:2])
-    rows = _cell_sums(planes[:height, :width]) / np.float32(2)
-    return np.asarray(convolve1d(rows, _SHARPEN.astype(np.float32), axis=1, mode="nearest"))
+def _as_420(planes: Planes) -> tuple[NDArray[np.uint8] | Plane, int]:
+    """Samples and pixels per sample. Of planes subsampled in one direction, means of pairs in the other one."""
+    if planes.down == planes.across:
+        return planes.chroma, planes.down
+    pairs = planes.chroma if planes.across == 2 else planes.chroma.swapaxes(0, 1)
+    pairs = pairs[: len(pairs) // 2 * 2].astype(np.float32)
+    means = (pairs[0::2] + pairs[1::2]) * np.float32(0.5)
+    return means if planes.across == 2 else means.swapaxes(0, 1), 2
 
 
 def _cell_sums(samples: NDArray[np.uint8] | Plane) -> Plane:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hygiene import statistics
+from hygiene.detectors.base import RULES
 from hygiene.errors import ConfigurationError, InfeasibleError
 
 Facts = dict[str, str | float | int]
@@ -55,12 +56,14 @@ class Calibration:
     detector    whose scores these are, key digest included: a threshold is valid for no other
     tagged      log10 p of tagged samples; untagged: of samples without the mark (may be empty)
     processing  the user's own words for what the tagged samples went through
+    rules       the RULES that these scores follow; 0 in files that do not say
     """
 
     detector: str
     tagged: tuple[float, ...]
     untagged: tuple[float, ...] = ()
     processing: str = ""
+    rules: int = RULES
 
     def to_json(self) -> str:
         return json.dumps({"format": "hygiene-calibration/1"} | asdict(self), indent=1)
@@ -75,7 +78,7 @@ class Calibration:
             tagged, untagged = (tuple(map(float, data[name])) for name in ("tagged", "untagged"))
             if any(math.isnan(value) or value > 0 for value in tagged + untagged):
                 raise ValueError
-            return cls(str(data["detector"]), tagged, untagged, str(data["processing"]))
+            return cls(str(data["detector"]), tagged, untagged, str(data["processing"]), int(data.get("rules", 0)))
         except (KeyError, TypeError, ValueError):
             raise ConfigurationError("not a calibration: expected a file that `hygiene calibrate` wrote") from None
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hygiene import ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, Shard
-from hygiene.detectors.base import Declared, Detection, Detector, Unreadable
+from hygiene.detectors.base import RULES, Declared, Detection, Detector, Unreadable, look_at_both
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, UnreadableImage
 from hygiene.filtering import Evidence, combined
@@ -20,10 +20,6 @@ from hygiene.looks import Look
 from hygiene.records import Record
 
 Result = TypeVar("Result")
-
-RULES = 2
-"""Raised by one when the same file, detectors and release come to be scored otherwise: no score of before is used then.
-2 tells what undecodable files declare, and leaves InvokeAI's shared bits uncounted."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, records done, records in all) after every shard."""
@@ -118,7 +114,7 @@ def score_shard(task: ScoreTask) -> list[Evidence]:
 def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:
     if isinstance(item, Unreadable):
         return item
-    look = Look(item.data, task.max_pixels)
+    look = Look(item.data, task.max_pixels, look_at_both(task.detectors))
     reasons: list[str] = []
     results: list[Detection | Declared] = []
     for detector in task.detectors:

@@ -1,15 +1,24 @@
 """What every detector offers: evidence about one record. A threshold is a policy's business, not a detector's."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from hygiene.looks import Look
+
+RULES = 3
+"""Raised by one when the same file, detectors and release come to be scored otherwise: no score and no calibration of
+before is used then. 2 tells what undecodable files declare, and leaves InvokeAI's shared bits uncounted. 3 reads luma
+and colour of a JPEG in one pass, 4:2:2 and 4:4:0 as stored, and colour from no truncated one."""
 
 Finding = dict[str, str | float | int]
 """What was found, in plain values that JSON can hold."""
 
 Statement = Literal["", "generated", "generative edit", "edited", "captured"]
 """What a file says of its picture; empty: nothing."""
+
+Part = Literal["luma", "colour"]
+"""Of a look: its `picture` or its `chroma`."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +63,20 @@ class Unreadable:
 
 
 class Detector(Protocol):
-    """Looks at a file, decoded as far as it asks, and gives evidence. `name` identifies it in every report."""
+    """Looks at a file, decoded as far as it asks, and gives evidence. `name` identifies it in every report.
+
+    It may say what it looks at, in an attribute `looks_at`, a collection of Part: a run that looks at luma and colour
+    decodes a JPEG once for both. A detector that does not say is served all the same, by a pass of its own.
+    """
 
     @property
     def name(self) -> str: ...
 
     def detect(self, id: str, look: Look) -> Detection | Declared:
         """Evidence about the record `id`. Raises UnreadableImage for a file that it cannot look at."""
+
+
+def look_at_both(detectors: Iterable[Detector]) -> bool:
+    """Whether luma and colour are both looked at, going by what the detectors say (`Look.both`)."""
+    parts: set[Part] = {part for detector in detectors for part in getattr(detector, "looks_at", ())}
+    return parts >= {"luma", "colour"}

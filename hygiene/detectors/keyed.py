@@ -1,12 +1,13 @@
 """The detector of our own marks: a codec and one secret key."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hygiene.codecs.base import Codec
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import Spread
 from hygiene.codecs.symbols import Reading
-from hygiene.detectors.base import Detection, Finding
+from hygiene.detectors.base import Detection, Finding, Part
 from hygiene.images import Bytes8
 from hygiene.keys import Key
 from hygiene.looks import Look
@@ -26,6 +27,8 @@ class KeyedDetector:
     generator  the name that the key was derived for (`Key.subkey`), repeated in every finding; may be empty
     registry  names for the payloads; None to read no payload, empty to read any. Only `Spread` carries payloads
     """
+
+    looks_at: ClassVar[frozenset[Part]] = frozenset({"luma"})
 
     codec: Codec
     key: Key

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from hygiene.chroma import Chroma
-from hygiene.detectors.base import Detection
+from hygiene.detectors.base import Detection, Part
 from hygiene.detectors.mark_crops import Finding, Found, search
 from hygiene.detectors.mark_evidence import agreement, log10_p
 from hygiene.detectors.mark_table import DOMAINS, MARKS, ORDERS, SMALLEST_AREA, Mark
@@ -34,6 +35,8 @@ class PublicMarks:
     The probability is over messages: with the mark's bits drawn anew, a picture that carries none shows p or less
     with probability p at most.
     """
+
+    looks_at: ClassVar[frozenset[Part]] = frozenset({"colour"})
 
     marks: tuple[str, ...] = tuple(MARKS)
     crop: bool = False

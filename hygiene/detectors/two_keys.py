@@ -5,8 +5,9 @@ a pool with many copies of an unlucky picture loses them all. With two keys both
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from hygiene.detectors.base import Detection
+from hygiene.detectors.base import Detection, Part
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.looks import Look
 
@@ -17,6 +18,8 @@ class TwoKeyDetector:
 
     first  the detector of the key itself; its finding is the pair's
     """
+
+    looks_at: ClassVar[frozenset[Part]] = KeyedDetector.looks_at
 
     first: KeyedDetector
 

@@ -3,45 +3,31 @@
 Whatever Pillow or libjpeg raise comes out as UnreadableImage.
 """
 
-import io
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import PIL
 import simplejpeg
-from numpy.typing import NDArray
-from PIL import Image, ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
+from PIL import Image
 
 from hygiene import png
-from hygiene.errors import TagRefused, UnreadableImage
+from hygiene.errors import TagRefused
 from hygiene.images.carrying import carried_metadata
 from hygiene.images.headers import MAX_PIXELS, Header, read_header, translated
+from hygiene.images.jpeg import Planes, jpeg_array, reduction_of
+from hygiene.images.opening import Bytes8, Pixels, Still, open_still, opened
 from hygiene.images.orientation import orientation_of, upright
 
-LUMA_SIDE = 256  # detection needs no more, so libjpeg may reduce down to it
 BACKEND = f"simplejpeg {simplejpeg.__version__}, pillow {PIL.__version__}"
-
-Bytes8 = NDArray[np.uint8]
-Pixels = NDArray[Any]  # uint8 or uint16, as many bits as the file has
-
-_OPENERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    "jpeg": JpegImageFile,
-    "png": PngImageFile,
-    "webp": WebPImageFile,
-}
 
 
 @dataclass(frozen=True)
 class Picture:
     """What detection looks at.
 
-    luma    uint8 [h, w], upright; libjpeg may have reduced it, never below min(native short side, 256)
+    luma    uint8 [h, w], upright; of a JPEG it may be reduced, never below min(native short side, 256)
     width, height  the native upright size in pixels
     format  "jpeg", "png" or "webp"
     """
@@ -68,48 +54,42 @@ class Raster:
     carried: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True)
-class Still:
-    """One encoded picture whose header was looked at, to be decoded for whoever asks: once, where Pillow does it."""
-
-    data: bytes
-    header: Header
-
-    @cached_property
-    def image(self) -> ImageFile.ImageFile:
-        return _opened(self.data, self.header)
-
-
-def open_still(data: bytes, max_pixels: int = MAX_PIXELS) -> Still:
-    """Raises UnreadableImage for what is no still PNG, JPEG or WebP, or exceeds `max_pixels`; decodes nothing yet."""
-    with translated():
-        header = read_header(data, max_pixels)
-        if header.animated:
-            raise UnreadableImage("animated: not one still picture")
-    return Still(data, header)
-
-
 def decode_luma(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """`luma_of` a file's bytes."""
     return luma_of(open_still(data, max_pixels))
 
 
-def luma_of(still: Still) -> Picture:
-    """The picture for detection, by the cheapest path, EXIF orientation applied; any depth and colour space.
+def luma_of(still: Still, planes: Planes | None = None) -> Picture:
+    """The picture for detection, EXIF orientation applied; any depth and colour space.
 
-    Raises UnreadableImage for what is truncated or corrupt.
+    planes  of the same file, if they are decoded for its colour anyway: luma is then taken from them, reduced by means
+    of cells. Without, by the cheapest path: libjpeg reduces as it decodes. Where the two reductions are not the same
+    they differ slightly, and so do scores. Raises UnreadableImage for what is truncated or corrupt.
     """
-    data, header = still.data, still.header
+    header = still.header
     with translated():
-        if header.format == "jpeg":
-            luma, orientation = _jpeg_luma(data, header)
-        else:
-            luma, orientation = _as_luma(still.image), orientation_of(still.image)
-        luma = np.ascontiguousarray(upright(luma, orientation))
+        orientation = _orientation(still)
+        luma = np.ascontiguousarray(upright(_luma(still, planes), orientation))
     width, height = header.width, header.height
     if orientation >= 5:
         width, height = height, width
     return Picture(luma, width, height, header.format)
+
+
+def _luma(still: Still, planes: Planes | None) -> Bytes8:
+    """As stored, not upright."""
+    header = still.header
+    if planes:
+        return planes.luma_at(reduction_of(header))
+    if header.colours in ("YCbCr", "Gray"):
+        return jpeg_array(still.data, header, "GRAY", reduction_of(header))[:, :, 0]
+    return _as_luma(still.image)
+
+
+def _orientation(still: Still) -> int:
+    if still.header.format == "jpeg" and b"Exif\0\0" not in still.data:
+        return 1
+    return orientation_of(still.image)
 
 
 def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
@@ -121,7 +101,7 @@ def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
     with translated():
         header = read_header(data, max_pixels)
         _refuse_lossy(header)
-        image = _opened(data, header)
+        image = opened(data, header)
         if "mp" in image.info:
             raise TagRefused("holds several pictures (MPO), writing it back would keep only the first")
         orientation = orientation_of(image)
@@ -133,44 +113,6 @@ def decode_raster(data: bytes, max_pixels: int = MAX_PIXELS) -> Raster:
         header.format,
         carried,
     )
-
-
-def _opened(data: bytes, header: Header) -> ImageFile.ImageFile:
-    """Opened by its own plugin: `Image.open` would guess again and hold its own, global pixel limit."""
-    if header.format == "png":
-        png.check(data)
-    image = _OPENERS[header.format](io.BytesIO(data))
-    if image.width * image.height > header.width * header.height:
-        raise UnreadableImage("its parts disagree on the size")
-    return image
-
-
-def _jpeg_luma(data: bytes, header: Header) -> tuple[Bytes8, int]:
-    orientation = orientation_of(_opened(data, header)) if b"Exif\0\0" in data else 1
-    if header.colours not in ("YCbCr", "Gray"):
-        return _as_luma(_opened(data, header)), orientation
-    short = min(header.width, header.height)
-    factor = next((f for f in (8, 4, 2) if -(-short // f) >= LUMA_SIDE), 1)
-    return _jpeg_array(data, header, "GRAY", factor)[:, :, 0], orientation
-
-
-def _jpeg_array(data: bytes, header: Header, colours: str, factor: int = 1) -> Bytes8:
-    """Decoded by libjpeg, [h, w, channels], reduced by `factor`. Missing data is an error, not grey pixels."""
-    try:
-        array: Bytes8 = simplejpeg.decode_jpeg(
-            data,
-            colours,
-            min_height=-(-header.height // factor),
-            min_width=-(-header.width // factor),
-            min_factor=factor,
-        )
-        return array
-    except ValueError as error:
-        if "remature end" in str(error):
-            raise UnreadableImage("truncated: the JPEG data ends early") from None
-    # The rest of libjpeg's warnings (stray bytes between segments) leave the picture whole: Pillow passes them.
-    image = _opened(data, header).convert("L" if colours == "GRAY" else "RGB")
-    return np.atleast_3d(np.asarray(image))
 
 
 def _as_luma(image: Image.Image) -> Bytes8:
@@ -196,7 +138,7 @@ def _planes(data: bytes, header: Header, image: Image.Image) -> tuple[Pixels, Pi
     if header.deep:
         return _deep_planes(png.read16(data), image.info.get("transparency"))
     if header.format == "jpeg" and header.colours in ("YCbCr", "Gray", "RGB"):
-        array = _jpeg_array(data, header, "GRAY" if header.colours == "Gray" else "RGB")
+        array = jpeg_array(data, header, "GRAY" if header.colours == "Gray" else "RGB")
         return (array[:, :, 0] if array.shape[2] == 1 else array), None
     grey = image.mode in ("1", "L", "LA")
     if image.mode in ("LA", "RGBA", "PA", "La", "RGBa") or "transparency" in image.info:

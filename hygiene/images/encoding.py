@@ -10,7 +10,8 @@ from PIL import Image
 
 from hygiene import png
 from hygiene.errors import TagRefused
-from hygiene.images.decoding import Bytes8, Pixels, Raster
+from hygiene.images.decoding import Raster
+from hygiene.images.opening import Bytes8, Pixels
 
 JPEG_QUALITY = 95
 

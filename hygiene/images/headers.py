@@ -30,12 +30,16 @@ _FOREIGN = (
 
 @dataclass(frozen=True)
 class Header:
-    """What the first bytes tell, before anything is decoded. Sizes are as stored, not yet upright."""
+    """What the first bytes tell, before anything is decoded. Sizes are as stored, not yet upright.
+
+    colours, subsampling  of a JPEG: its colour space ("YCbCr", "Gray", …), and that of its colour ("420", "444", …)
+    """
 
     format: str
     width: int
     height: int
     colours: str = ""
+    subsampling: str = ""
     deep: bool = False
     animated: bool = False
     lossless: bool = False
@@ -73,10 +77,10 @@ def read_header(data: bytes, max_pixels: int) -> Header:
 
 def _jpeg_header(data: bytes) -> Header:
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        height, width, colours, subsampling = simplejpeg.decode_jpeg_header(data, strict=False)
     except KeyError:  # libjpeg found no colour space, which simplejpeg looks up
         raise UnreadableImage("cannot be decoded: its JPEG header is cut off or broken") from None
-    return Header("jpeg", width, height, colours=colours)
+    return Header("jpeg", width, height, colours=colours, subsampling=subsampling)
 
 
 def _png_header(data: bytes) -> Header:

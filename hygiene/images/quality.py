@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from hygiene.images.decoding import Bytes8, Pixels
+from hygiene.images.opening import Bytes8, Pixels
 
 
 def psnr(a: Pixels, b: Pixels) -> float:

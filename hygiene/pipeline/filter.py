@@ -9,7 +9,7 @@ import numpy as np
 
 from hygiene import engines, files, images, ledger
 from hygiene.datasets import Listing, Reader, open_reader
-from hygiene.detectors.base import Detector, Statement
+from hygiene.detectors.base import RULES, Detector, Statement
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import GENERATED, Counts, Rule
@@ -86,12 +86,22 @@ def _check_policies(policies: Mapping[str, Policy], detectors: str) -> None:
         raise ConfigurationError("no policy given: expected at least one")
     for policy in policies.values():
         calibration = getattr(policy, "calibration", None)
-        if isinstance(calibration, Calibration) and calibration.detector != detectors:
-            raise ConfigurationError(
-                f"the calibration is for {calibration.detector}, this run looks for {detectors}: "
-                "calibrate with the same key and generators"
-            )
+        if isinstance(calibration, Calibration):
+            _check_calibration(calibration, detectors)
         policy.threshold(np.empty(0))
+
+
+def _check_calibration(calibration: Calibration, detectors: str) -> None:
+    if calibration.detector != detectors:
+        raise ConfigurationError(
+            f"the calibration is for {calibration.detector}, this run looks for {detectors}: "
+            "calibrate with the same key, generators and --detect"
+        )
+    if calibration.rules != RULES:
+        raise ConfigurationError(
+            f"the calibration was made by another version of hygiene (its scores follow rules {calibration.rules}, "
+            f"this one's {RULES}): calibrate again"
+        )
 
 
 def _score(

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hygiene import engines, scoring, tagging
 from hygiene.codecs.spread import Spread
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.detectors.keyed import KeyedDetector
+from hygiene.detectors.public_marks import PublicMarks
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key
 from hygiene.pipeline import calibrate, filter_dataset, score_dataset, tag_dataset
@@ -336,6 +338,10 @@ def test_what_cannot_be_met_is_refused_before_anything_is_scored(world, tmp_path
         filter_dataset(world / "pool", tmp_path / "out", KEY, TargetRecall(0.99, calibration))
     with pytest.raises(ConfigurationError, match="the calibration is for"):
         filter_dataset(world / "pool", tmp_path / "out", OTHER, TargetRecall(0.9, calibration))
+    with pytest.raises(ConfigurationError, match="the calibration is for"):
+        filter_dataset(world / "pool", tmp_path / "out", [KEY, PublicMarks()], TargetRecall(0.9, calibration))
+    with pytest.raises(ConfigurationError, match=r"another version of hygiene .*: calibrate again"):
+        filter_dataset(world / "pool", tmp_path / "out", KEY, TargetRecall(0.9, replace(calibration, rules=0)))
     assert scored == []
     assert not (tmp_path / "out").exists()
 

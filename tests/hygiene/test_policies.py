@@ -1,8 +1,11 @@
+import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hygiene.detectors.base import RULES
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.policies import Calibration, Fdr, MaxP, TargetFpr, TargetRecall, nominal_fpr
 
@@ -87,6 +90,10 @@ def test_false_discovery_rate_holds_on_average():
 def test_calibrations_survive_json_and_other_files_are_refused():
     one = Calibration("spread:01", (-3.5, -40.25), (-0.5,), "jpeg 75")
     assert Calibration.from_json(one.to_json()) == one
+    assert one.rules == RULES
+    old = json.loads(one.to_json())
+    del old["rules"]
+    assert Calibration.from_json(json.dumps(old)) == replace(one, rules=0)
     for text in ("", "{}", "[]", '{"format": "hygiene-calibration/2"}', one.to_json().replace("-3.5", '"x"')):
         with pytest.raises(ConfigurationError, match="hygiene calibrate"):
             Calibration.from_json(text)
