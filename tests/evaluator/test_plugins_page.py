@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 from cli.main import main
 from evaluator.config import LoopConfig
+from evaluator.sweeps import sweep_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
 RESTORING, MODULE, HANDING_OVER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-WARM, CALLABLE, PIPELINE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+WARM, COMPARED, CALLABLE, PIPELINE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -37,6 +38,11 @@ def test_a_warm_run_and_its_last_model(folder):
     found = {}
     exec(RESTORING, found)
     assert found["model"]._scale.mean.shape == (4,)
+
+
+def test_the_sweep_over_warm_starts_is_one():
+    runs = [config for _, config in sweep_of(tomllib.loads(COMPARED)).runs()]
+    assert len(runs) == 24 and sum(config.warm_start for config in runs) == 12
 
 
 def test_a_callable_from_a_configuration_and_from_python(folder, capsys):
