@@ -112,15 +112,18 @@ class MarkDetector:
     """The real filter: reads the mark and excludes what scores at or above a threshold.
 
     `least_statistic`, in standard deviations over real data, or `max_log10_p` decides; the other is off.
+
+    columns  numbers of a row that it reads: those before a label; None: all
     """
 
     codec: MarkReader
     least_statistic: float = math.inf
     max_log10_p: float = -math.inf
+    columns: int | None = None
 
     def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
         """Deterministic: the same row always gets the same answer."""
-        scores = self.codec.score(rows)
+        scores = self.codec.score(rows[:, : self.columns])
         found: Mask = (scores.statistic >= self.least_statistic) | (scores.log10_p <= self.max_log10_p)
         return found
 

@@ -153,6 +153,12 @@ class LoopConfig:
         return self.top_up or self.loop == "rising_tide"
 
     @property
+    def labels(self) -> int:
+        """Classes that rows bring along to a model that is conditioned on them; 0: none."""
+        labels: int = self.model.parameters.get("labels", 0)
+        return labels
+
+    @property
     def measured(self) -> int:
         """Samples that the metrics see, at every generation."""
         return self.n_s if self.n_measure is None else self.n_measure

@@ -14,7 +14,7 @@ class State:
     """All that generation t+1 needs of generation t.
 
     generation    t
-    training_set  D^t [n, d]
+    training_set  D^t [n, d]; with labels, which go with their rows in the pool too, [n, d + 1] (`models.labels`)
     pool          synthetic samples kept so far [m, d], with pool = all; else empty
     threshold     statistic at which a detector with a recall excludes; None before it is calibrated
     model         what learned from D^t; without it, it is fitted again, to the same

@@ -26,8 +26,9 @@ from evaluator.generation import Generation, State
 from evaluator.marking import Marking
 from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows
+from evaluator.models.labels import parted, with_labels
 from evaluator.models.plugged import Plugged
-from evaluator.setup import Setup, check_choices, measure, prepare
+from evaluator.setup import Setup, carrying, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
 from evaluator.warm_start import new_model, trainable, warm_weights
@@ -47,7 +48,8 @@ def run_loop(
 
     setup  shared ground from `prepare`; made here when not given
     start  the state of the last generation of an earlier run of the same configuration: goes on behind it
-    model  a generator of one's own, as `Plugged` takes it, which counts instead of the configuration's
+    model  a generator of one's own, as `Plugged` takes it, which counts instead of the configuration's; whether rows
+           bring labels along is still the configuration's
     """
     check_choices(config)
     run = LoopRun(config, setup or prepare(config), model)
@@ -66,11 +68,16 @@ class LoopRun:
 
     def __init__(self, config: LoopConfig, setup: Setup, model: Callable[[], Any] | None = None) -> None:
         self.config, self.setup, self.plug = config, setup, model
-        self.initial = initial_set(config, setup.source)
-        self.marking = Marking(config, self.initial.rows, setup.source.shape)
+        self.source = carrying(config, setup.source)
+        self.initial = initial_set(config, self.source)
+        self.marking = Marking(config, self.plain(self.initial.rows), setup.source.shape)
 
     def rng(self, generation: int, purpose: str) -> np.random.Generator:
         return stream(self.config.seed, generation, purpose)
+
+    def plain(self, carried: Rows) -> Rows:
+        """Rows [n, d], without the labels that they may bring along."""
+        return parted(carried, self.config.labels)[0]
 
     def next_step(self, state: State | None, model: GenerativeModel | None) -> Step:
         """The training set of generation 1, or of the one after `state`, out of what its `model` publishes."""
@@ -83,7 +90,7 @@ class LoopRun:
         """The configured generator, or the one that was handed over, untrained."""
         if self.plug is None:
             return new_model(self.config, generation)
-        return Plugged(self.plug, getattr(self.plug, "__qualname__", "the model"))
+        return Plugged(self.plug, getattr(self.plug, "__qualname__", "the model"), self.config.labels)
 
     def fitted(self, state: State, last: GenerativeModel | None = None) -> GenerativeModel:
         """A new model, trained on D^t: from scratch, or in a warm start from the weights of the `last` one."""
@@ -101,8 +108,10 @@ class LoopRun:
     def output(
         self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
     ) -> Rows:
-        """`n` samples as generation t publishes them, [n, d]."""
-        return self.marking.published(t, model.sample(n, self.config.sampling_bias, rng), carries)
+        """`n` samples as generation t publishes them, [n, d]; with labels [n, d + 1]."""
+        raw, labels = parted(model.sample(n, self.config.sampling_bias, rng), self.config.labels)
+        published = self.marking.published(t, raw, carries)
+        return with_labels(published, labels) if self.config.labels else published
 
     def following(self, state: State, model: GenerativeModel) -> Step:
         """The training set of the next generation out of what `model` publishes."""
@@ -124,23 +133,23 @@ class LoopRun:
     def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:
         """The filter, and the threshold it came to, which is kept over the generations."""
         chosen = self.config.filter
-        codec = self.marking.codec(state.generation)
+        codec, columns = self.marking.codec(state.generation), self.source.dimension
         if chosen.mode != "detector" or codec is None:
             return RandomDrop(chosen.tpr or 0.0, chosen.fpr or 0.0), None
         if chosen.recall is None:
-            return MarkDetector(codec, max_log10_p=float(np.log10(chosen.max_p or 1.0))), None
+            return MarkDetector(codec, max_log10_p=float(np.log10(chosen.max_p or 1.0)), columns=columns), None
         threshold = state.threshold
         if threshold is None:  # calibrated once, on generation 1's tagged samples, a set of their own
             tagged = self.output(state.generation, model, self.config.n_s, self.rng(1, "calibrate"))
-            threshold = recall_threshold(codec, tagged, chosen.recall)
-        return MarkDetector(codec, least_statistic=threshold), threshold
+            threshold = recall_threshold(codec, self.plain(tagged), chosen.recall)
+        return MarkDetector(codec, least_statistic=threshold, columns=columns), threshold
 
     def mixed(self, t: int, model: GenerativeModel, gate: Gate, pool: Rows) -> tuple[TrainingSet, FilterCounts, Rows]:
         """n_r real and n_s synthetic samples through the filter, no top-up; every sample is judged once."""
         config = self.config
         carries = self.marking.carriers(config.n_s, self.rng(t - 1, "adopt"))
         made = self.output(t - 1, model, config.n_s, self.rng(t - 1, "publish"), carries)
-        real = real_part(config, self.setup.source, t) if config.n_r else made[:0]
+        real = real_part(config, self.source, t) if config.n_r else made[:0]
         fixed = config.loop == "synthetic_augmentation"
         real_rng = self.rng(1 if fixed else t, "filter_real")
         training, counts = filtered(real, made, gate, real_rng, self.rng(t, "filter_tagged"), carries)
@@ -154,7 +163,7 @@ class LoopRun:
     def simulated_scrape(self, t: int, model: GenerativeModel, drop: RandomDrop) -> tuple[TrainingSet, FilterCounts]:
         """N kept samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
         n, odds = self.config.size, self.config.odds(t)
-        real = fresh_rows(self.config, self.setup.source, t, n)
+        real = fresh_rows(self.config, self.source, t, n)
         tagged = self.output(t - 1, model, n, self.rng(t - 1, "publish"))
         passed = kept_odds(odds, drop.tpr, drop.fpr)
         training = topped_up(real, tagged, passed, self.rng(t, "origin"))
@@ -164,7 +173,7 @@ class LoopRun:
         """N kept samples out of candidates that are drawn, tagged and read."""
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
         return scraped(
-            lambda n: self.setup.source.draw(n, real_rng),
+            lambda n: self.source.draw(n, real_rng),
             lambda n: self.output(t - 1, model, n, tagged_rng),
             config.odds(t),
             gate,
@@ -177,12 +186,13 @@ class LoopRun:
         """Metrics and readings of a second set of samples, not the one fed forward."""
         (training, counts, state), config = step, self.config
         t = state.generation
-        raw = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
+        carried = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
+        raw = self.plain(carried)
         return Generation(
             generation=t,
             n_real=training.n_real,
             n_synthetic=training.n_synthetic,
-            metrics=measure(config, self.setup, raw),
+            metrics=measure(config, self.setup, carried),
             filter=counts,
             mark=self.marking.readings(t, raw, self.setup.held_out, self.rng(t, "adopt_measured")),
             samples=raw[: config.keep_samples],

@@ -9,9 +9,11 @@ from evaluator import metrics
 from evaluator.config import LoopConfig
 from evaluator.features import FEATURES, GIVEN, Features, classifier_of, features_of
 from evaluator.metrics import Reference
+from evaluator.metrics.classes import label_agreement
 from evaluator.models.base import Rows
+from evaluator.models.labels import parted
 from evaluator.models.pictures import check_machine
-from evaluator.sources import SOURCES, ArraySource, RealSource, make_source
+from evaluator.sources import SOURCES, ArraySource, OracleSource, RealSource, make_source
 from evaluator.streams import stream
 from evaluator.tables import check_parameters
 from evaluator.training_sets import initial_set
@@ -19,6 +21,7 @@ from evaluator.warm_start import check_model
 from hygiene.errors import ConfigurationError
 
 TOGETHER = 16  # runs that go on side by side, at most
+CLASS_METRICS = ("class_entropy", "class_counts")
 UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
 
 
@@ -53,16 +56,39 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
     if device := config.model.parameters.get("device"):
         check_machine(device)  # not after the features were trained
     source = make_source(config.source.name, **config.source.parameters)
+    carrying(config, source)  # not after the features were trained
     held_out = _held_out(config, source)
     chosen = features or features_of(source, config.features.name, config.features.parameters)
     classify = classifier_of(source, chosen)
-    asked = [name for name in ("class_entropy", "class_counts") if name in config.metrics]
+    asked = [name for name in CLASS_METRICS if name in config.metrics]
     if asked and classify is None:
         raise ConfigurationError(
             f"{' and '.join(asked)}: the source {config.source.name!r} has no labels, so nothing names classes: use a "
             "source with labels"
         )
     return Setup(source, chosen, held_out, Reference(chosen(held_out), classify=classify))
+
+
+def carrying(config: LoopConfig, source: RealSource) -> RealSource:
+    """`source`, whose draws bring their labels along where the model is conditioned on labels.
+
+    Refuses a source that has none, or others than 0 … labels − 1.
+    """
+    if not config.labels:
+        return source
+    known = source.fitted_to if isinstance(source, OracleSource) else source
+    labels = known.labels if isinstance(known, ArraySource) else None
+    if labels is None or not isinstance(source, ArraySource | OracleSource):
+        raise ConfigurationError(
+            f"labels = {config.labels} in the model {config.model.name!r}: the source {config.source.name!r} has no "
+            "labels, use a source with labels, or a model without"
+        )
+    if labels.max() >= config.labels:
+        raise ConfigurationError(
+            f"labels = {config.labels} in the model {config.model.name!r}: the source {config.source.name!r} has the "
+            f"label {labels.max()}, give labels = {labels.max() + 1}"
+        )
+    return source.with_labels()
 
 
 def _held_out(config: LoopConfig, source: RealSource) -> Rows:
@@ -88,9 +114,17 @@ def _draw_up_to(source: RealSource, n: int, rng: np.random.Generator) -> Rows:
     return source.draw(min(n, len(source.rows)) if isinstance(source, ArraySource) else n, rng)
 
 
-def measure(config: LoopConfig, setup: Setup, rows: Rows) -> dict[str, float]:
-    """The configured metrics of `rows` [n, d] against the held-out real rows."""
-    return metrics.measure(_reference(config, setup), setup.features(rows), config.metrics)
+def measure(config: LoopConfig, setup: Setup, carried: Rows) -> dict[str, float]:
+    """The configured metrics of rows [n, d] against the held-out real rows.
+
+    Where rows bring labels, [n, d + 1], and the metrics look at classes, also their `label_agreement`.
+    """
+    rows, labels = parted(carried, config.labels)
+    reference, features = _reference(config, setup), setup.features(rows)
+    values = metrics.measure(reference, features, config.metrics)
+    if config.labels and config.metrics.keys() & set(CLASS_METRICS):
+        values |= label_agreement(reference, features, labels)
+    return values
 
 
 def floors(config: LoopConfig, setup: Setup) -> dict[str, float]:
@@ -98,7 +132,8 @@ def floors(config: LoopConfig, setup: Setup) -> dict[str, float]:
 
     Memorisation has its floor in the held-out rows: those of a limited source may be the training rows themselves.
     """
-    values = measure(config, setup, _draw_up_to(setup.source, config.measured, stream(0, 0, "floor")))
+    real = carrying(config, setup.source)
+    values = measure(config, setup, _draw_up_to(real, config.measured, stream(0, 0, "floor")))
     if "memorisation" in config.metrics:
         values |= metrics.measure(_reference(config, setup), setup.reference.features, {"memorisation": {}})
     return values

@@ -18,7 +18,9 @@ from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
 from evaluator.loop import LoopRun, Step
 from evaluator.models import GenerativeModel, make_model
+from evaluator.models.base import Rows
 from evaluator.models.ddpm_mlp import fit_side_by_side
+from evaluator.models.labels import with_labels
 from evaluator.runs import OpenRun, opened
 from evaluator.setup import Setup
 from evaluator.warm_start import parameters_of, trainable, warm_weights
@@ -178,12 +180,19 @@ def exact(name: str, parameters: tuple[tuple[str, Any], ...], dimension: int, me
     steps, n = TRIED
     settings = dict(parameters) | {"steps": steps}
     models = [make_model(name, **settings) for _ in range(members)]
-    rows = [np.random.default_rng(seed).standard_normal((n, dimension)) for seed in range(members)]
+    rows = [_trial_rows(n, dimension, settings.get("labels", 0), seed) for seed in range(members)]
     try:
         SIDE_BY_SIDE[name](models, rows, [np.random.default_rng(seed) for seed in range(members)])
     except ConfigurationError:
         return False
     return all(_learnt_alone(make_model(name, **settings), rows[seed], seed, models[seed]) for seed in range(members))
+
+
+def _trial_rows(n: int, dimension: int, labels: int, seed: int) -> Rows:
+    """[n, dimension]; where there are labels, the last number is one."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, dimension))
+    return with_labels(rows[:, :-1], rng.integers(labels, size=n)) if labels else rows
 
 
 def _learnt_alone(model: GenerativeModel, rows: Any, seed: int, other: GenerativeModel) -> bool:

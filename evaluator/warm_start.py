@@ -22,6 +22,8 @@ def parameters_of(config: LoopConfig, generation: int) -> dict[str, Any]:
 def check_model(config: LoopConfig) -> None:
     """Refuse parameters that the model does not take, and a warm start of what has no weights."""
     model = new_model(config, 1)
+    if "labels" in config.warm_parameters:
+        raise ConfigurationError("warm_parameters.labels: whether rows have labels is said once, in the model's labels")
     if config.warm_start:
         trainable(model)
         new_model(config, 2)

@@ -30,6 +30,13 @@ def class_counts(real: Real, synthetic: ArrayLike) -> dict[str, float]:
     return {f"class_{number}": float(count) for number, count in enumerate(counts)}
 
 
+def label_agreement(real: Real, synthetic: ArrayLike, labels: NDArray[np.int64]) -> dict[str, float]:
+    """{"label_agreement"}: share, 0..1, of synthetic rows to which `real.classify` gives the label [n] that each was
+    made for; higher is better. Real rows with their labels have the classifier's accuracy."""
+    reference, rows = paired(real, synthetic)
+    return {"label_agreement": float((_classes(reference, rows, "label_agreement") == labels).mean())}
+
+
 def _classes(reference: Reference, rows: Rows, metric: str) -> NDArray[np.int64]:
     if reference.classify is None:
         raise ConfigurationError(

@@ -20,6 +20,9 @@ class GenerativeModel(Protocol):
     sampling_bias is λ in (0, 1]: 1 samples what was fitted, less trades diversity for quality. It is not the
     same quantity in every family (Alemohammad et al. 2023, arXiv:2307.01850): each class says what it
     scales.
+
+    One with a parameter `labels` may be conditioned on classes that rows bring along: it learns from rows [n, d + 1]
+    and gives such rows (`evaluator.models.labels`).
     """
 
     name: str

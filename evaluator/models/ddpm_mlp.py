@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
-from evaluator.models.clusters import clustered
+from evaluator.models.clusters import check_classes, classes_of
+from evaluator.models.labels import parted, with_labels
 from evaluator.models.weights import given, one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
@@ -33,17 +34,19 @@ class DdpmMlp:
     x_t = cos(πt/2)·x_0 + sin(πt/2)·ε. The network predicts v = cos(πt/2)·ε − sin(πt/2)·x_0 (Salimans and Ho 2022); the
     running mean of its weights samples, from noise along the deterministic flow (Song et al. 2021).
 
-    Sampling bias. The loop hands rows without labels, so by default the model has no condition and λ scales the
-    variance of the noise that sampling starts from; of a Gaussian it scales the covariance. With `clusters` the
-    classes are those that k-means finds in the training rows: the model learns with 10 % condition dropout and samples
-    by classifier-free guidance w = 1/λ − 1 (Alemohammad et al. 2023), classes in their training shares, λ ≥ .05.
+    Sampling bias. By default the model has no condition and λ scales the variance of the noise that sampling starts
+    from; of a Gaussian it scales the covariance. With classes it learns with 10 % condition dropout and samples by
+    classifier-free guidance w = 1/λ − 1 (Alemohammad et al. 2023), classes in their training shares, λ ≥ .05. With
+    `labels` they are what rows bring along as their last number (`evaluator.models.labels`), and samples have the label
+    that they were made for; with `clusters` they are those that k-means finds in the training rows.
 
     steps           training steps
     width, depth    hidden units, residual layers
     batch           rows per step
     rate            learning rate of Adam
     sampling_steps  from noise to sample
-    clusters        conditions; 0 for none
+    clusters        classes that k-means finds; 0 for none
+    labels          classes that rows bring along; 0 for none
     """
 
     steps: int = 4000
@@ -53,21 +56,31 @@ class DdpmMlp:
     rate: float = 2e-3
     sampling_steps: int = 50
     clusters: int = 0
+    labels: int = 0
     name: str = field(default="ddpm_mlp", init=False)
-    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [clusters]; without them [1]
+    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [classes]; without them [1]
     _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
     _scale: Scale = field(init=False, repr=False, compare=False)
     _network: StackedMlp = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         least = min(self.steps, self.width, self.depth, self.batch, self.sampling_steps)
-        if least < 1 or self.rate <= 0 or self.clusters < 0 or self.clusters == 1:
+        if least < 1 or self.rate <= 0:
             raise ConfigurationError(
-                f"{self!r}: steps, width, depth, batch and sampling_steps must be ≥ 1, rate > 0, clusters 0 or ≥ 2"
+                f"{self!r}: steps, width, depth, batch and sampling_steps must be ≥ 1, and rate > 0"
             )
+        check_classes(self)
+
+    @property
+    def classes(self) -> int:
+        """Conditions, of either kind."""
+        return self.labels or self.clusters
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
-        """Train on `samples` [n, d], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on."""
+        """Train on `samples` [n, d], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on.
+
+        With labels the samples are [n, d + 1].
+        """
         fit_side_by_side([self], [samples], [rng], None if start is None else [start])
 
     def weights(self) -> Weights:
@@ -88,18 +101,19 @@ class DdpmMlp:
         given(self._network, part(weights, "network"))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
-        """`n` draws [n, d]."""
+        """`n` draws [n, d]; with labels [n, d + 1]."""
         import torch
 
         from evaluator.models import stacked
 
         bias = checked_bias(sampling_bias)
-        if self.clusters and bias < LEAST_GUIDED:
+        if self.classes and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
         with one_thread(), torch.inference_mode():
-            classes = rng.choice(self.clusters, n, p=self.shares) if self.clusters else np.zeros(n, dtype=np.int64)
-            condition = _one_hot(torch.from_numpy(classes), self.clusters)[None]
-            return self._scale.outward(self._denoised(condition, bias, stacked.generators([rng])))
+            chosen = rng.choice(self.classes, n, p=self.shares) if self.classes else np.zeros(n, dtype=np.int64)
+            condition = _one_hot(torch.from_numpy(chosen), self.classes)[None]
+            rows = self._scale.outward(self._denoised(condition, bias, stacked.generators([rng])))
+        return with_labels(rows, chosen) if self.labels else rows
 
     def _denoised(self, condition: torch.Tensor, bias: float, source: list[torch.Generator]) -> torch.Tensor:
         """Along the angle φ = πt/2 the probability flow is dx/dφ = v: Adams-Bashforth of order 2 from noise to data.
@@ -109,7 +123,7 @@ class DdpmMlp:
         """
         from evaluator.models.stacked import normals
 
-        spread, guidance = (1.0, 1 / bias - 1) if self.clusters else (math.sqrt(bias), 0.0)
+        spread, guidance = (1.0, 1 / bias - 1) if self.classes else (math.sqrt(bias), 0.0)
         x = spread * normals(source, condition.shape[1], self._scale.mean.size)
         before = None
         for step in range(self.sampling_steps, 0, -1):
@@ -134,7 +148,7 @@ def fit_side_by_side(
     rngs: Sequence[np.random.Generator],
     starts: Sequence[Weights] | None = None,
 ) -> None:
-    """Fit every model to its samples [n, d] with its rng, all in one batch: what seeds of one study cost.
+    """Fit every model to its samples as `fit` does, with its rng, all in one batch: what seeds of one study cost.
 
     The models have equal parameters and the samples equal shapes. Results are those of one `fit` after the other, up
     to rounding.
@@ -144,9 +158,10 @@ def fit_side_by_side(
     from evaluator.models import stacked
 
     first = models[0]
-    rows = [checked_rows(each, at_least=max(2, first.clusters)) for each in samples]
-    if any(model != first for model in models) or len({each.shape for each in rows}) > 1:
+    checked = [checked_rows(each, at_least=max(2, first.clusters)) for each in samples]
+    if any(model != first for model in models) or len({each.shape for each in checked}) > 1:
         raise ConfigurationError("side by side go models of equal parameters on samples of equal shapes")
+    rows, labels = zip(*(parted(each, first.labels) for each in checked), strict=True)
     with one_thread():
         begun: Sequence[Weights | None] = [None] * len(rows) if starts is None else starts
         scales = [
@@ -155,38 +170,38 @@ def fit_side_by_side(
         ]
         scaled = stack([scale.inward(each) for scale, each in zip(scales, rows, strict=True)])
         found = [
-            clustered(each.numpy(), first.clusters, rng, None if start is None else one(start, "clusters.centres"))
-            for each, rng, start in zip(scaled, rngs, begun, strict=True)
+            classes_of(first, each.numpy(), label, rng, None if start is None else one(start, "clusters.centres"))
+            for each, label, rng, start in zip(scaled, labels, rngs, begun, strict=True)
         ]
-        conditions = stack([_one_hot(from_numpy(each.labels), first.clusters) for each in found])
+        conditions = stack([_one_hot(from_numpy(each.labels), first.classes) for each in found])
         sources = stacked.generators(rngs)
         network = _made(first, scaled.shape[2], sources)
         if starts is not None:
             given(network, stacked.together([part(start, "network") for start in starts]))
         _learn(first, network, scaled, conditions, sources)
-    for index, (model, clusters) in enumerate(zip(models, found, strict=True)):
+    for index, (model, classes) in enumerate(zip(models, found, strict=True)):
         model._scale, model._network = scales[index], copy.deepcopy(network)
-        model.shares, model._centres = clusters.shares, clusters.centres
+        model.shares, model._centres = classes.shares, classes.centres
         stacked.member(model._network, index)
 
 
-def _one_hot(classes: torch.Tensor, clusters: int) -> torch.Tensor:
+def _one_hot(chosen: torch.Tensor, classes: int) -> torch.Tensor:
     import torch
 
-    return torch.nn.functional.one_hot(classes, clusters).float() if clusters else torch.zeros(len(classes), 0)
+    return torch.nn.functional.one_hot(chosen, classes).float() if classes else torch.zeros(len(chosen), 0)
 
 
 def _made(model: DdpmMlp, d: int, source: list[torch.Generator]) -> StackedMlp:
     """A new network for each of the generators."""
     from evaluator.models.stacked import StackedMlp
 
-    return StackedMlp(d + 2 * FREQUENCIES + model.clusters, model.width, model.depth, d, source)
+    return StackedMlp(d + 2 * FREQUENCIES + model.classes, model.width, model.depth, d, source)
 
 
 def _learn(
     model: DdpmMlp, network: StackedMlp, rows: torch.Tensor, conditions: torch.Tensor, source: list[torch.Generator]
 ) -> None:
-    """Train every member on its rows [members, n, d] with conditions [members, n, clusters]."""
+    """Train every member on its rows [members, n, d] with conditions [members, n, classes]."""
     import torch
 
     from evaluator.models.stacked import ahead, batches, gathered, normals, train, uniforms

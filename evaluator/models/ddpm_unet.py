@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
-from evaluator.models.clusters import clustered
+from evaluator.models.clusters import check_classes, classes_of
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
 from evaluator.models.denoising import Denoiser, check_diffusers
+from evaluator.models.labels import parted, with_labels
 from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, square_side, unfolded
-from evaluator.models.weights import given, one, part, prefixed, taken
+from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -32,9 +33,9 @@ class DdpmUnet:
     Rows [n, channels · side²] are read as side × side × channels. The running mean of the weights samples by DDIM
     (Song et al. 2021), which at eta = 1 is DDPM's ancestral sampling. Nothing is clipped to 0..1.
 
-    Sampling bias. The loop hands rows without labels: by default λ scales the variance of all the noise that
-    sampling draws. With `clusters` the classes are those that k-means finds in the training rows, learned with 10 %
-    condition dropout, and λ is classifier-free guidance w = 1/λ − 1 (Alemohammad et al. 2023), λ ≥ .05.
+    Sampling bias. By default λ scales the variance of all the noise that sampling draws. With `labels`, which rows
+    bring along as their last number, or `clusters`, which k-means finds in them, it learns with 10 % condition dropout,
+    and λ is classifier-free guidance w = 1/λ − 1 (Alemohammad et al. 2023), λ ≥ .05.
 
     channels        colours of one pixel
     width           channels of the first level, in eights; deeper levels have up to four times as many
@@ -42,7 +43,8 @@ class DdpmUnet:
     steps, batch    of training; rate: learning rate of Adam
     noise_levels    from picture to noise; sampling_steps: DDIM steps back, at most as many
     eta             0: deterministic from the noise on; 1: ancestral
-    clusters        conditions; 0 for none
+    clusters        classes that k-means finds; 0 for none
+    labels          classes that rows bring along, as in ddpm_mlp; 0 for none
     device          cpu (one thread, float32) or cuda (bfloat16, compiled)
     """
 
@@ -57,16 +59,18 @@ class DdpmUnet:
     eta: float = 0.0
     clusters: int = 0
     device: str = "cpu"
+    labels: int = 0
     name: str = field(default="ddpm_unet", init=False)
-    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [clusters]; without them [1]
+    shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [classes]; without them [1]
     _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
     _scale: Scale = field(init=False, repr=False, compare=False)
     _denoiser: Denoiser = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         whole = (self.channels, self.steps, self.batch, self.sampling_steps)
-        if min(whole) < 1 or self.rate <= 0 or self.clusters < 0 or self.clusters == 1:
-            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate > 0 and clusters 0 or ≥ 2")
+        if min(whole) < 1 or self.rate <= 0:
+            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1 and rate > 0")
+        check_classes(self)
         if self.width < GROUP or self.width % GROUP:
             raise ConfigurationError(f"{self!r}: width must be a multiple of {GROUP}")
         if self.prediction not in PREDICTIONS or not 0 <= self.eta <= 1 or self.sampling_steps > self.noise_levels:
@@ -75,9 +79,17 @@ class DdpmUnet:
             )
         check_device(self.device)
 
+    @property
+    def classes(self) -> int:
+        """Conditions, of either kind."""
+        return self.labels or self.clusters
+
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
-        """Train on `samples` [n, channels · side²], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on."""
-        rows = checked_rows(samples, at_least=max(2, self.clusters))
+        """Train on `samples` [n, channels · side²], n ≥ 2 and ≥ clusters; on from `start`, whose clusters go on.
+
+        With labels the samples have one number more.
+        """
+        rows, labels = parted(checked_rows(samples, at_least=max(2, self.clusters)), self.labels)
         side = self._checked_side(rows.shape[1])
         self._check_machine()
         from torch import from_numpy
@@ -90,7 +102,7 @@ class DdpmUnet:
             else:
                 self.restore(start)
             scaled = self._scale.inward(rows)
-            found = clustered(scaled.numpy(), self.clusters, rng, None if start is None else self._centres)
+            found = classes_of(self, scaled.numpy(), labels, rng, None if start is None else self._centres)
             self.shares, self._centres = found.shares, found.centres
             source = source_on(self.device, rng)
             if start is None:
@@ -114,7 +126,7 @@ class DdpmUnet:
         self._scale = Scale.restored(part(weights, "scale"))
         self.shares, self._centres = one(weights, "clusters.shares"), one(weights, "clusters.centres")
         self._denoiser = self._made(self._checked_side(self._scale.mean.size), Generator())
-        given(self._denoiser.network, part(weights, "network"))
+        self._denoiser.take(part(weights, "network"))
 
     def _checked_side(self, d: int) -> int:
         side = square_side(d, self.channels)
@@ -146,10 +158,10 @@ class DdpmUnet:
                 up_block_types=("UpBlock2D",) * len(widths),
                 layers_per_block=1,
                 norm_num_groups=GROUP,
-                num_class_embeds=self.clusters + 1 if self.clusters else None,
+                num_class_embeds=self.classes + 1 if self.classes else None,
             ),
         )
-        return Denoiser(network.eval().to(self.device), self._noise(), self.device, self.clusters)
+        return Denoiser(network.eval().to(self.device), self._noise(), self.device, self.classes)
 
     def _noise(self) -> dict[str, Any]:
         return {
@@ -161,17 +173,18 @@ class DdpmUnet:
         }
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
-        """`n` draws [n, channels · side²]."""
+        """`n` draws [n, channels · side²], with labels and one number more."""
         import torch
 
         bias = checked_bias(sampling_bias)
-        if self.clusters and bias < LEAST_GUIDED:
+        if self.classes and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
         source = source_on(self.device, rng)
-        classes = torch.from_numpy(rng.choice(len(self.shares), n, p=self.shares))
+        chosen = rng.choice(len(self.shares), n, p=self.shares)
         with one_thread(), torch.inference_mode():
-            pictures = self._denoiser.sample(classes, bias, self.sampling_steps, self.eta, source)
-            return self._scale.outward(unfolded(pictures))
+            pictures = self._denoiser.sample(torch.from_numpy(chosen), bias, self.sampling_steps, self.eta, source)
+            rows = self._scale.outward(unfolded(pictures))
+        return with_labels(rows, chosen) if self.labels else rows
 
 
 def _levels(side: int) -> tuple[int, ...]:

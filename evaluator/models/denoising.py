@@ -8,7 +8,9 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from evaluator.models.base import Weights
 from evaluator.models.pictures import precision
+from evaluator.models.weights import given
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ class Denoiser:
 
         return torch.compile(self.network) if self.device == "cuda" else self.network
 
+    def take(self, weights: Weights) -> None:
+        """Become the trained network that gave `weights`. It wants no gradients: one that does rounds differently."""
+        given(self.network, weights)
+        self.network.requires_grad_(False)
+
     def learn(
         self,
         pictures: torch.Tensor,
@@ -80,7 +87,7 @@ class Denoiser:
             wanted = _wanted(scheduler, pictures[chosen], noise, times)
             return torch.square(self._predicted(noisy, times, told) - wanted).mean()
 
-        self.network.train()
+        self.network.train().requires_grad_(True)
         train(self.network, loss, steps, rate)
         self.network.eval()
 

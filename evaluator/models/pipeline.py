@@ -12,7 +12,7 @@ import numpy as np
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.denoising import Denoiser, check_diffusers
 from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, unfolded
-from evaluator.models.weights import given, part, prefixed, taken
+from evaluator.models.weights import part, prefixed, taken
 from evaluator.reading import refused
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
@@ -81,7 +81,7 @@ class Pipeline:
             source = source_on(self.device, rng)
             self._denoiser = self._made(self._new(source) if self.scratch and start is None else self._pretrained())
             if start:
-                given(self._denoiser.network, part(start, "network"))
+                self._denoiser.take(part(start, "network"))
             self._own = bool(start or self.fit_steps)
             if self.fit_steps:
                 classes = torch.zeros(len(rows), dtype=torch.int64)
@@ -100,7 +100,7 @@ class Pipeline:
             self._denoiser = self._made(self._pretrained())
             return
         self._denoiser = self._made(self._new(Generator()))
-        given(self._denoiser.network, part(weights, "network"))
+        self._denoiser.take(part(weights, "network"))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, height · width · channels]."""

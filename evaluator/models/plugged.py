@@ -12,46 +12,55 @@ from typing import Any
 import numpy as np
 
 from evaluator.models.base import Rows, checked_bias, checked_rows
+from evaluator.models.labels import Labels, parted, with_labels
 from hygiene.errors import ConfigurationError
 
 
 class Plugged:
     """Somebody's generator behind the loop's checks; what its code raises becomes one line with its name.
 
-    found  an object with sample(n, sampling_bias, rng) -> rows [n, d] and, if it learns, fit(rows [m, d], rng), of
-           which every generation gets a copy; a class or a function without parameters that makes one; or a function
-           (n, rng) -> rows [n, d], which knows no sampling bias
-    label  what it is called in errors
+    found   an object with sample(n, sampling_bias, rng) -> rows [n, d] and, if it learns, fit(rows [m, d], rng), of
+            which every generation gets a copy; a class or a function without parameters that makes one; or a function
+            (n, rng) -> rows [n, d], which knows no sampling bias
+    label   what it is called in errors
+    labels  classes that rows bring along as their last number, 0 for none. With them it is asked for
+            sample(n, sampling_bias, rng, labels=[n]), in the shares of the training set, and fit(rows, rng, labels=[m])
     """
 
     name = "callable"
 
-    def __init__(self, found: Any, label: str) -> None:
-        self._label = label
+    def __init__(self, found: Any, label: str, labels: int = 0) -> None:
+        if labels < 0 or labels == 1:
+            raise ConfigurationError(f"{label}: labels is {labels}, expected 0 or ≥ 2")
+        self._label, self._labels = label, labels
         with self._blamed("making it"):
             self._made = _made(found)
         self._width: int | None = None
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Show it `samples` [n, d], if it looks at any."""
-        rows = checked_rows(samples, at_least=2)
-        self._width = rows.shape[1]
+        """Show it `samples` [n, d], with labels [n, d + 1], if it looks at any."""
+        rows, labels = parted(checked_rows(samples, at_least=2), self._labels)
+        self._width, self._shares = rows.shape[1], np.bincount(labels, minlength=self._labels) / len(rows)
         if hasattr(self._made, "fit"):
             with self._blamed("fit"):
-                self._made.fit(rows.copy(), rng)
+                self._made.fit(rows.copy(), rng, **self._told(labels))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
-        """`n` rows [n, d], finite."""
+        """`n` rows [n, d], finite; with labels [n, d + 1]."""
         bias = checked_bias(sampling_bias)
+        labels = rng.choice(self._labels, n, p=self._shares) if self._labels else np.zeros(n, dtype=np.int64)
         with self._blamed("sample"):
-            rows: Rows = np.array(self._made.sample(n, bias, rng), dtype=np.float64)
+            rows: Rows = np.array(self._made.sample(n, bias, rng, **self._told(labels)), dtype=np.float64)
         if rows.shape != (n, self._width):
             raise ConfigurationError(
                 f"{self._label}: sample gave an array of shape {rows.shape}, expected ({n}, {self._width})"
             )
         if not np.isfinite(rows).all():
             raise ConfigurationError(f"{self._label}: sample gave numbers that are not finite")
-        return rows
+        return with_labels(rows, labels) if self._labels else rows
+
+    def _told(self, labels: Labels) -> dict[str, Labels]:
+        return {"labels": labels.copy()} if self._labels else {}
 
     @contextmanager
     def _blamed(self, what: str) -> Iterator[None]:
@@ -69,8 +78,8 @@ class Imported(Plugged):
     evaluated.
     """
 
-    def __init__(self, entry: str) -> None:
-        super().__init__(_imported(entry), entry)
+    def __init__(self, entry: str, labels: int = 0) -> None:
+        super().__init__(_imported(entry), entry, labels)
 
 
 class _Sampler:
@@ -79,7 +88,9 @@ class _Sampler:
     def __init__(self, function: Callable[[int, np.random.Generator], Any]) -> None:
         self._function = function
 
-    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Any:
+    def sample(self, n: int, sampling_bias: float, rng: np.random.Generator, labels: Labels | None = None) -> Any:
+        if labels is not None:
+            raise ValueError("a plain function knows no labels: leave labels out")
         if sampling_bias != 1:
             raise ValueError(
                 f"a plain function knows no sampling bias, sampling_bias is {sampling_bias}: leave it at 1"

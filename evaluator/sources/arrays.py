@@ -2,7 +2,7 @@
 
 import hashlib
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.models.base import Rows, checked_rows
+from evaluator.models.labels import with_labels
 from evaluator.reading import refused
 from evaluator.sources.base import Labelled
 from hygiene.errors import ConfigurationError
@@ -23,6 +24,7 @@ class ArraySource:
     labels    the class of each row [n]; None where there are none
     held_out  other rows of the same kind, for metrics only: no model and no feature network may learn from them
     repeats   whether a loop may draw a row again in a later generation; otherwise it ends with an error instead
+    carries   whether draws bring labels along, where there are any: rows [n, d + 1] (`evaluator.models.labels`)
     """
 
     rows: NDArray[Any] = field(repr=False)
@@ -30,6 +32,7 @@ class ArraySource:
     labels: NDArray[np.int64] | None = field(default=None, repr=False)
     held_out: "ArraySource | None" = field(default=None, repr=False)
     repeats: bool = False
+    carries: bool = False
 
     def __post_init__(self) -> None:
         rows = self.rows if self.rows.dtype == np.uint8 and self.rows.ndim == 2 else checked_rows(self.rows, at_least=1)
@@ -52,6 +55,10 @@ class ArraySource:
         """All rows with their classes; None without classes."""
         return None if self.labels is None else Labelled(self.all_rows, self.labels)
 
+    def with_labels(self) -> "ArraySource":
+        """The same draws, each row with its label."""
+        return replace(self, carries=True)
+
     def draw(self, n: int, rng: np.random.Generator) -> Rows:
         """`n` different rows [n, d], in random order."""
         return self.deal(n, 0, rng)
@@ -63,7 +70,9 @@ class ArraySource:
             raise ConfigurationError(
                 f"asked for {asked}, the source holds {len(self.rows)}: ask for fewer, or use an oracle"
             )
-        return _as_floats(self.rows[rng.permutation(len(self.rows))[start : start + n]])
+        chosen = rng.permutation(len(self.rows))[start : start + n]
+        rows = _as_floats(self.rows[chosen])
+        return with_labels(rows, self.labels[chosen]) if self.carries and self.labels is not None else rows
 
 
 def _as_floats(rows: NDArray[Any]) -> Rows:

@@ -1,11 +1,13 @@
 """Unlimited real data: distributions that are known, and an oracle fitted once to real rows."""
 
+import copy
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.models.base import Rows
+from evaluator.models.labels import Labels, with_labels
 from evaluator.sources.arrays import ArraySource
 from evaluator.sources.base import Labelled
 from hygiene.errors import ConfigurationError
@@ -74,7 +76,10 @@ class OracleSource:
     image-like data.
 
     fitted_to  the real rows, with their labels where they have any: what a feature network may learn from
+    carries    whether draws bring labels along, rows [n, d + 1]: each that of the nearest row it was fitted to
     """
+
+    carries = False
 
     def __init__(
         self, rows: Rows, shape: tuple[int, ...], rng: np.random.Generator, labels: NDArray[np.int64] | None = None
@@ -92,6 +97,20 @@ class OracleSource:
         """What the oracle was fitted to, with its classes; None without classes."""
         return self.fitted_to.labelled
 
+    def with_labels(self) -> "OracleSource":
+        """The same draws, each row with its label."""
+        other = copy.copy(self)
+        other.carries = True
+        return other
+
     def draw(self, n: int, rng: np.random.Generator) -> Rows:
         """`n` independent draws [n, d] of the fitted mixture."""
-        return self._model.sample(n, 1.0, rng)
+        rows = self._model.sample(n, 1.0, rng)
+        return with_labels(rows, self._labels(rows)) if self.carries else rows
+
+    def _labels(self, rows: Rows) -> Labels:
+        from sklearn.neighbors import KNeighborsClassifier
+
+        known = KNeighborsClassifier(1, algorithm="brute").fit(self.fitted_to.rows, self.fitted_to.labels)
+        labels: Labels = known.predict(rows)
+        return labels
