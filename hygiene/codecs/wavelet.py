@@ -146,7 +146,7 @@ def centred_u(strip: Plane) -> Plane:
 
 def _whole_u(levels: Plane) -> Plane:
     """`to_yuv`'s integers of every uint8 colour, in float32; the product with 8061/2¹⁴ never is a half."""
-    u = levels @ LUMA_LESS_BLUE
+    u: Plane = levels @ LUMA_LESS_BLUE
     np.rint(u, out=u)
     u *= np.float32(-8061 / 16384)
     return np.rint(u, out=u)

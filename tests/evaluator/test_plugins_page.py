@@ -42,7 +42,8 @@ def test_a_warm_run_and_its_last_model(folder):
 
 def test_the_sweep_over_warm_starts_is_one():
     runs = [config for _, config in sweep_of(tomllib.loads(COMPARED)).runs()]
-    assert len(runs) == 24 and sum(config.warm_start for config in runs) == 12
+    assert len(runs) == 24
+    assert sum(config.warm_start for config in runs) == 12
 
 
 def test_a_callable_from_a_configuration_and_from_python(folder, capsys):
