@@ -125,6 +125,25 @@ class Vae:
         spread = math.sqrt(checked_bias(sampling_bias))
         with one_thread(), torch.inference_mode():
             source = generators([rng])
-            means = self._parts["decoder"](spread * normals(source, n, self.latent))
-            noise = spread * self._deviation() * normals(source, *means.shape[1:])
-            return self._scale.outward((means + noise)[0])
+            return self._decoded(spread * normals(source, n, self.latent), spread, source)
+
+    def rebuilt(self, rows: Rows, rng: np.random.Generator) -> Rows:
+        """`rows` [n, d] encoded, with one latent draw each, and decoded. Of training rows: what `sample` would give if
+        the prior were the aggregate posterior, where their latents lie."""
+        import torch
+
+        from evaluator.models.stacked import generators, normals
+
+        with one_thread(), torch.inference_mode():
+            source = generators([rng])
+            mean, log_deviation = self._parts["encoder"](self._scale.inward(rows)[None]).chunk(2, dim=2)
+            noise = normals(source, len(rows), self.latent)
+            return self._decoded(mean + torch.exp(log_deviation) * noise, 1.0, source)
+
+    def _decoded(self, latent: torch.Tensor, spread: float, source: list[torch.Generator]) -> Rows:
+        """Rows [n, d] of latents [1, n, latent], with the decoder's noise `spread` times as wide."""
+        from evaluator.models.stacked import normals
+
+        means = self._parts["decoder"](latent)
+        noise = spread * self._deviation() * normals(source, *means.shape[1:])
+        return self._scale.outward((means + noise)[0])

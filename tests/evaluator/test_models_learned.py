@@ -317,6 +317,14 @@ class TestVae:
         model.fit(rows, rng)
         np.testing.assert_allclose(model.sample(20_000, 1.0, rng).var(axis=0), rows.var(axis=0), rtol=0.15)
 
+    def test_rows_are_rebuilt_from_their_own_latents_with_the_decoders_noise(self) -> None:
+        """A tail of the rows stays there, nearly: draws from the prior lie 5 lower. All rows keep their spread."""
+        model, rows, rng = learned("vae"), gaussian_rows(3_000), np.random.default_rng(15)
+        assert isinstance(model, Vae)
+        tail = rows[rows[:, 0] > MEAN[0] + 2 * np.sqrt(COVARIANCE[0, 0])]
+        np.testing.assert_allclose(model.rebuilt(tail, rng).mean(axis=0), tail.mean(axis=0), atol=1)
+        assert relative(np.cov(model.rebuilt(rows, rng).T), np.cov(rows.T)) < 0.1
+
 
 class TestWganGp:
     @pytest.mark.parametrize("length", [0.5, 1.0, 3.0])
