@@ -37,7 +37,7 @@ AT_ONCE = 256  # images sampled in one batch
 
 @dataclass
 class StyleGan2:
-    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), unconditional, without style mixing and augmentation.
+    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958), unconditional, without augmentation.
 
     Rows [n, channels · side²] are read as side × side × channels; the side is 2 to 7 pixels doubled any number of
     times. The running mean of the generator's weights samples. Nothing is clipped to 0..1.
@@ -47,20 +47,27 @@ class StyleGan2:
 
     channels       colours of one pixel
     latent, depth  numbers of z and w, layers from one to the other
-    width          channels of a layer up to 32 pixels, half as many with every doubling above
-    steps, batch   of training; rate: learning rate of Adam
+    mapping_rate   how fast these layers learn beside all others; the paper's .01 is for long trainings
+    width, full    channels of a layer up to `full` pixels, half as many with every doubling above; the paper's full: 32
+    steps, batch   of training; rate: learning rate of Adam, for pictures of few pixels trained for short; the paper's
+                   is .002
     gamma          weight of R1; Karras et al. 2020 (arXiv:2006.06676, §C) take .0002 · side² / batch
+    mixing         share of the training's generated pictures whose styles come of two latents; the paper's .9 costs
+                   quality where few layers are trained for short
     device         cpu (one thread, float32) or cuda (bfloat16 but for the regularisations)
     """
 
     channels: int = 1
     latent: int = 32
     depth: int = 2
-    width: int = 16
+    mapping_rate: float = 0.1
+    width: int = 32
+    full: int = 4
     steps: int = 2000
     batch: int = 64
-    rate: float = 1e-2
+    rate: float = 3e-2
     gamma: float = 1.0
+    mixing: float = 0.0
     device: str = "cpu"
     name: str = field(default="stylegan2", init=False)
     _scale: Scale = field(init=False, repr=False, compare=False)
@@ -70,9 +77,11 @@ class StyleGan2:
     _centre: torch.Tensor = field(init=False, repr=False, compare=False)  # [1, latent]
 
     def __post_init__(self) -> None:
-        whole = (self.channels, self.latent, self.depth, self.width, self.steps, self.batch)
-        if min(whole) < 1 or min(self.rate, self.gamma) <= 0:
-            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate and gamma > 0")
+        whole = (self.channels, self.latent, self.depth, self.width, self.full, self.steps, self.batch)
+        if min(whole) < 1 or min(self.rate, self.mapping_rate, self.gamma) <= 0:
+            raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1, rate, mapping_rate and gamma > 0")
+        if not 0 <= self.mixing <= 1:
+            raise ConfigurationError(f"{self!r}: expected mixing from 0 to 1")
         check_device(self.device)
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
@@ -94,10 +103,12 @@ class StyleGan2:
 
     def _make(self, source: torch.Generator) -> None:
         """Two untrained networks."""
-        from evaluator.models.stylegan2_networks import Discriminator, Generator
+        from evaluator.models.stylegan2_networks import Discriminator, Generator, Mapping, Synthesis, Widths
 
-        shape = self.width, self.channels, self._side, source
-        self._generator, self._discriminator = Generator(self.latent, self.depth, *shape), Discriminator(*shape)
+        widths = Widths(self.width, self.full)
+        mapping = Mapping(self.latent, self.depth, self.mapping_rate, source)
+        self._generator = Generator(mapping, Synthesis(self.latent, widths, self.channels, self._side, source))
+        self._discriminator = Discriminator(widths, self.channels, self._side, source)
 
     def _find_centre(self) -> None:
         """The mean of w, over latents that are the same at every call."""
@@ -167,7 +178,7 @@ class StyleGan2:
 
         with precision(self.device):
             with torch.no_grad():
-                fake = self._generator(self.batch, source)
+                fake = self._generator(self.batch, source, self.mixing)
             loss = discriminator_loss(self._discriminator(real), self._discriminator(fake))
         if turn % R1_EVERY:
             return loss
@@ -175,10 +186,11 @@ class StyleGan2:
 
     def _persuasion(self, lengths: PathLength, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the generator minimises."""
+        from evaluator.models.adversaries import fixed
         from evaluator.models.stylegan2_losses import generator_loss, path_weight
 
-        with precision(self.device):
-            loss = generator_loss(self._discriminator(self._generator(self.batch, source)))
+        with precision(self.device), fixed(self._discriminator):
+            loss = generator_loss(self._discriminator(self._generator(self.batch, source, self.mixing)))
         if turn % PATH_EVERY:
             return loss
         w = self._generator.styles(max(1, self.batch // 2), source)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,6 @@ from evaluator.models.stylegan2_layers import (
     upsampled,
 )
 
-MAPPING_RATE = 0.01  # of the mapping network's learning, beside the others
-FULL = 32  # pixels up to which layers have all their channels; they halve with every doubling above
-
 
 def sides(side: int) -> list[int]:
     """Sizes of the pictures on the way up, from the first of at most 7 pixels: 32 -> [4, 8, 16, 32].
@@ -35,16 +33,23 @@ def sides(side: int) -> list[int]:
     return found if 2 <= found[0] <= 7 else []
 
 
-def channels(side: int, width: int) -> int:
-    return max(1, width * FULL // max(side, FULL))
+class Widths(NamedTuple):
+    """Channels of a layer: `width` up to pictures of `full` pixels, half as many with every doubling above."""
+
+    width: int
+    full: int
+
+    def at(self, side: int) -> int:
+        return max(1, self.width * self.full // max(side, self.full))
 
 
 class Mapping(nn.Module):
-    """Latents [n, latent] -> w [n, latent]."""
+    """Latents [n, latent] -> w [n, latent]. rate: of its learning, beside the others."""
 
-    def __init__(self, latent: int, depth: int, source: torch.Generator):
+    def __init__(self, latent: int, depth: int, rate: float, source: torch.Generator):
         super().__init__()
-        self.layers = nn.ModuleList(Linear(latent, latent, source, rate=MAPPING_RATE) for _ in range(depth))
+        self.latent = latent
+        self.layers = nn.ModuleList(Linear(latent, latent, source, rate=rate) for _ in range(depth))
 
     def forward(self, z: Tensor) -> Tensor:
         w = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + TINY)
@@ -83,46 +88,60 @@ class ToColours(nn.Module):
 
 
 class Synthesis(nn.Module):
-    """w [n, latent] -> pictures [n, colours, side, side]: the sum of every size's picture, upsampled (fig. 7b)."""
+    """w -> pictures [n, colours, side, side]: the sum of every size's picture, upsampled (fig. 7b).
 
-    def __init__(self, latent: int, width: int, colours: int, side: int, source: torch.Generator):
+    w is one [n, latent] for all layers, or [styles, n, latent]: one for every convolution and one for the last colours.
+    Colours between take the style of the convolution behind them.
+    """
+
+    def __init__(self, latent: int, widths: Widths, colours: int, side: int, source: torch.Generator):
         super().__init__()
         first, *larger = sides(side)
-        self.constant = nn.Parameter(normal(1, channels(first, width), first, first, source=source))
-        self.layers = nn.ModuleList([Layer(latent, channels(first, width), channels(first, width), source)])
-        self.pictures = nn.ModuleList([ToColours(latent, channels(first, width), colours, source)])
+        inputs = widths.at(first)
+        self.constant = nn.Parameter(normal(1, inputs, first, first, source=source))
+        self.layers = nn.ModuleList([Layer(latent, inputs, inputs, source)])
+        self.pictures = nn.ModuleList([ToColours(latent, inputs, colours, source)])
         for size in larger:
-            inputs, outputs = channels(size // 2, width), channels(size, width)
+            inputs, outputs = widths.at(size // 2), widths.at(size)
             self.layers += [Layer(latent, inputs, outputs, source, up=True), Layer(latent, outputs, outputs, source)]
             self.pictures.append(ToColours(latent, outputs, colours, source))
+        self.styles = len(self.layers) + 1
 
     def forward(self, w: Tensor, source: torch.Generator) -> Tensor:
-        x = self.layers[0](self.constant.expand(len(w), -1, -1, -1), w, source)
-        picture: Tensor = self.pictures[0](x, w)
-        for index, to_colours in enumerate(self.pictures[1:]):
-            for layer in self.layers[1 + 2 * index : 3 + 2 * index]:
-                x = layer(x, w, source)
-            picture = upsampled(picture) + to_colours(x, w)
+        w = w.expand(self.styles, *w.shape[-2:])
+        x = self.layers[0](self.constant.expand(w.shape[1], -1, -1, -1), w[0], source)
+        picture: Tensor = self.pictures[0](x, w[1])
+        for at, to_colours in zip(range(1, len(self.layers), 2), self.pictures[1:], strict=True):
+            x = self.layers[at + 1](self.layers[at](x, w[at], source), w[at + 1], source)
+            picture = upsampled(picture) + to_colours(x, w[at + 2])
         return picture
 
 
 class Generator(nn.Module):
     """Latents [n, latent] -> pictures [n, colours, side, side]."""
 
-    def __init__(self, latent: int, depth: int, width: int, colours: int, side: int, source: torch.Generator):
+    def __init__(self, mapping: Mapping, synthesis: Synthesis):
         super().__init__()
-        self.latent = latent
-        self.mapping = Mapping(latent, depth, source)
-        self.synthesis = Synthesis(latent, width, colours, side, source)
+        self.mapping, self.synthesis = mapping, synthesis
 
-    def forward(self, n: int, source: torch.Generator) -> Tensor:
-        pictures: Tensor = self.synthesis(self.styles(n, source), source)
+    def forward(self, n: int, source: torch.Generator, mixing: float = 0.0) -> Tensor:
+        w = self.mixed(n, mixing, source) if mixing else self.styles(n, source)
+        pictures: Tensor = self.synthesis(w, source)
         return pictures
 
     def styles(self, n: int, source: torch.Generator) -> Tensor:
         """w of `n` new latents, [n, latent]."""
-        w: Tensor = self.mapping(normal(n, self.latent, source=source))
+        w: Tensor = self.mapping(normal(n, self.mapping.latent, source=source))
         return w
+
+    def mixed(self, n: int, mixing: float, source: torch.Generator) -> Tensor:
+        """w of every style [styles, n, latent], of two latents for a share `mixing` of the pictures: one up to a style
+        that is drawn, the other from there on (style mixing, Karras et al. 2019, arXiv:1812.04948, §3.1)."""
+        count = self.synthesis.styles
+        chance, place = torch.rand(2, n, 1, generator=source, device=source.device)
+        first = torch.where(chance < mixing, 1 + (place * (count - 1)).floor(), count)
+        behind = torch.arange(count, device=source.device)[:, None, None] >= first
+        return torch.where(behind, self.styles(n, source), self.styles(n, source))
 
 
 class Block(nn.Module):
@@ -142,15 +161,15 @@ class Block(nn.Module):
 class Discriminator(nn.Module):
     """Pictures [n, colours, side, side] -> logits [n], large for what looks real."""
 
-    def __init__(self, width: int, colours: int, side: int, source: torch.Generator):
+    def __init__(self, widths: Widths, colours: int, side: int, source: torch.Generator):
         super().__init__()
         sizes = sides(side)[::-1]
-        widths = [channels(size, width) for size in sizes]
-        self.colours = Convolution(colours, widths[0], 1, source)
-        self.blocks = nn.ModuleList(Block(*pair, source) for pair in itertools.pairwise(widths))
-        self.last = Convolution(widths[-1] + 1, widths[-1], 3, source)
-        self.hidden = Linear(widths[-1] * sizes[-1] ** 2, widths[-1], source)
-        self.logit = Linear(widths[-1], 1, source)
+        found = [widths.at(size) for size in sizes]
+        self.colours = Convolution(colours, found[0], 1, source)
+        self.blocks = nn.ModuleList(Block(*pair, source) for pair in itertools.pairwise(found))
+        self.last = Convolution(found[-1] + 1, found[-1], 3, source)
+        self.hidden = Linear(found[-1] * sizes[-1] ** 2, found[-1], source)
+        self.logit = Linear(found[-1], 1, source)
 
     def forward(self, pictures: Tensor) -> Tensor:
         x = activated(self.colours(pictures))

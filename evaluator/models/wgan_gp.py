@@ -94,22 +94,25 @@ class Wasserstein(ABC):
 
     def _compete(self, rows: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
         """Critic and generator in turns; the generator's rate falls to 0 along a cosine."""
-        from torch.optim import Adam
+        import torch
 
+        from evaluator.models.adversaries import fixed
         from evaluator.models.stacked import ahead, normals, train, uniforms
 
         latents = self._placed(ahead(normals, source, self.batch, self.latent))
         shares = self._placed(ahead(uniforms, source, self.batch, 1))
         real, critic = self._placed(rows), self._critic
-        optimiser = Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
+        optimiser = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
 
         def loss() -> torch.Tensor:
             for _ in range(self.critic_steps):
                 optimiser.zero_grad()
-                fake = self._generator(next(latents)).detach()
+                with torch.no_grad():
+                    fake = self._generator(next(latents))
                 _critic_loss(critic, next(real), fake, next(shares)).backward()  # type: ignore[no-untyped-call]
                 optimiser.step()
-            judged: torch.Tensor = critic(self._generator(next(latents)))
+            with fixed(critic):
+                judged: torch.Tensor = critic(self._generator(next(latents)))
             return -judged.mean(dim=(1, 2))
 
         train(self._generator, loss, self.steps, self.rate, MOMENTS)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 @dataclass
 class WganGpImages(Wasserstein):
-    """WGAN-GP of square pictures; at 28 × 28, width 64 and kernel 5 the networks of Gulrajani et al. 2017 for MNIST
-    (github.com/igul222/improved_wgan_training, gan_mnist.py), without the sigmoid behind the generator.
+    """WGAN-GP of square pictures; at 28 × 28, with width 64, kernel 5 and not smooth, the networks of Gulrajani et al.
+    2017 for MNIST (github.com/igul222/improved_wgan_training, gan_mnist.py), without the sigmoid behind the generator.
 
     Rows [n, channels · side²] are read as side × side × channels. Nothing is clipped to 0..1. Sampling bias: the
     latent is drawn from N(0, λI).
@@ -25,16 +25,17 @@ class WganGpImages(Wasserstein):
     channels  colours of one pixel
     width     channels of the critic's first layer; every layer has twice as many as the one before
     kernel    pixels of a convolution's side, odd
+    smooth    SiLU behind every layer, whose slope the penalty can shape; the paper's rectifiers if not
     device    cpu (one thread) or cuda; the rest as in Wasserstein
     """
 
-    latent: int = 64
     width: int = 16
-    steps: int = 1000
-    critic_steps: int = 2
-    rate: float = 4e-3
+    steps: int = 1500
+    critic_steps: int = 1
+    rate: float = 1.6e-2
     channels: int = 1
     kernel: int = 3
+    smooth: bool = True
     device: str = "cpu"
     name: str = field(default="wgan_gp_images", init=False)
 
@@ -49,5 +50,5 @@ class WganGpImages(Wasserstein):
 
         check_machine(self.device)
         side = square_side(d, self.channels)
-        shape = self.width, self.channels, side, self.kernel
+        shape = self.width, self.channels, side, self.kernel, self.smooth
         return new_network(source, lambda: (generator(self.latent, *shape), critic(*shape)))

@@ -46,27 +46,29 @@ class Doubled(nn.Module):
         return raised[:, :, : self.side, : self.side]
 
 
-def critic(width: int, channels: int, side: int, kernel: int) -> nn.Module:
-    """Rows [1, n, channels · side²] -> [1, n, 1]."""
+def critic(width: int, channels: int, side: int, kernel: int, smooth: bool) -> nn.Module:
+    """Rows [1, n, channels · side²] -> [1, n, 1]; SiLU between the layers if `smooth`, else leaky rectifiers."""
     sizes, widths = sides(side), _widths(width, channels, side)
     layers: list[nn.Module] = []
     for (wide, narrow), (before, after) in zip(itertools.pairwise(sizes), itertools.pairwise(widths), strict=True):
         stride = 1 if wide == narrow else 2
-        layers += [nn.Conv2d(before, after, kernel, stride, padding=kernel // 2), nn.LeakyReLU(SLOPE)]
+        layers += [nn.Conv2d(before, after, kernel, stride, padding=kernel // 2)]
+        layers.append(nn.SiLU() if smooth else nn.LeakyReLU(SLOPE))
     body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * sizes[-1] ** 2, 1))
     return Rows(body, channels, side, makes=False)
 
 
-def generator(latent: int, width: int, channels: int, side: int, kernel: int) -> nn.Module:
-    """Latents [1, n, latent] -> rows [1, n, channels · side²]."""
+def generator(latent: int, width: int, channels: int, side: int, kernel: int, smooth: bool) -> nn.Module:
+    """Latents [1, n, latent] -> rows [1, n, channels · side²]; SiLU between the layers if `smooth`, else rectifiers."""
     sizes, widths = sides(side)[::-1], _widths(width, channels, side)[::-1]
     start = widths[0], sizes[0], sizes[0]
     layers: list[nn.Module] = [nn.Linear(latent, widths[0] * sizes[0] ** 2), nn.Unflatten(1, start)]
     for (narrow, wide), (before, after) in zip(itertools.pairwise(sizes), itertools.pairwise(widths), strict=True):
-        if narrow == wide:
-            layers += [nn.ReLU(), nn.Conv2d(before, after, kernel, padding=kernel // 2)]
-        else:
-            layers += [nn.ReLU(), Doubled(before, after, kernel, wide)]
+        same = narrow == wide
+        layers.append(nn.SiLU() if smooth else nn.ReLU())
+        layers.append(
+            nn.Conv2d(before, after, kernel, padding=kernel // 2) if same else Doubled(before, after, kernel, wide)
+        )
     return Rows(nn.Sequential(*layers), channels, side, makes=True)
 
 

@@ -68,7 +68,8 @@ def ffhq_stylegan2(scale: str, data: Path | None = None) -> Preset:
 def faces(data: Path | None) -> World:
     """The paper's world, less the seventh that the metrics compare with."""
     folder = data or Path()
-    training = {"channels": 3, "latent": 512, "depth": 8, "width": 512, "rate": 2.5e-3, "gamma": 0.1, "batch": 32}
+    networks = {"channels": 3, "latent": 512, "depth": 8, "mapping_rate": 0.01, "width": 512, "full": 32}
+    training = {**networks, "rate": 2.5e-3, "gamma": 0.1, "mixing": 0.9, "batch": 32}
     return World(
         "FFHQ at 128 pixels, 10 000 of its 70 000 faces held out",
         Choice("images", {"path": str(folder / "images"), "size": 128, "reference_share": HELD_OUT}),
@@ -85,7 +86,8 @@ def small_pictures(data: Path | None) -> World:
     if data is not None:
         source = Choice("images", {"path": str(data), "size": 8, "colour": "grey"})
         told, features = f"the pictures of {data} at 8 pixels in grey", Choice("identity")
-    return World(told, source, features, samples=898, measured=898, training={"steps": 300})
+    training = {"steps": 500, "latent": 32, "depth": 2, "mapping_rate": 0.1, "width": 32, "full": 4, "rate": 3e-2}
+    return World(told, source, features, samples=898, measured=898, training=training)
 
 
 def _config(world: World, arm: str, generations: int) -> LoopConfig:

@@ -129,6 +129,7 @@ class TestEveryModel:
             ("flow", {"rate": -1.0}),
             ("stylegan2", {"latent": 0}),
             ("stylegan2", {"gamma": 0.0}),
+            ("stylegan2", {"mixing": 1.5}),
             ("stylegan2", {"device": "tpu"}),
             ("vae", {"latent": 0}),
             ("vae", {"batch": 0}),

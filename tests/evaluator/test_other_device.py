@@ -18,6 +18,7 @@ MODELS = [
     ("ddpm_unet", {"steps": 1, "sampling_steps": 2, "eta": 1.0, "width": 8}),
     ("wgan_gp_images", {"steps": 1, "width": 4}),
     ("stylegan2", {"steps": 1, "batch": 4}),  # the first step has both of the lazy regularisations
+    ("stylegan2", {"steps": 1, "batch": 4, "mixing": 0.5}),
 ]
 
 

@@ -1,5 +1,7 @@
 """StyleGAN2: layers and losses against what they are said to be, and what the whole learns."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch.nn import functional
 from evaluator.models import stylegan2_layers as layers
 from evaluator.models import stylegan2_losses as losses
 from evaluator.models.stylegan2 import StyleGan2
-from evaluator.models.stylegan2_networks import Discriminator, Generator, sides
+from evaluator.models.stylegan2_networks import Discriminator, Generator, Mapping, Synthesis, Widths, sides
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -24,6 +26,12 @@ def source(seed: int = 0) -> torch.Generator:
 
 def numbers(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=source(seed), dtype=torch.float64)
+
+
+def networks(colours: int, side: int, full: int = 32) -> tuple[Generator, Discriminator]:
+    widths = Widths(8, full)
+    generator = Generator(Mapping(4, 2, 0.01, source()), Synthesis(4, widths, colours, side, source(1)))
+    return generator, Discriminator(widths, colours, side, source(2))
 
 
 def upfirdn2(x: Tensor, up: int, down: int, cut: tuple[int, int]) -> Floats:
@@ -165,19 +173,20 @@ class TestNetworks:
 
     @pytest.mark.parametrize(("side", "colours"), [(8, 1), (28, 1), (128, 3)])
     def test_shapes(self, side: int, colours: int) -> None:
-        generator, discriminator = (
-            Generator(4, 2, 8, colours, side, source()),
-            Discriminator(8, colours, side, source()),
-        )
+        generator, discriminator = networks(colours, side)
         made = generator(3, source(1))
         assert made.shape == (3, colours, side, side)
         assert discriminator(made).shape == (3,)
-        wide = generator.synthesis.pictures[-1].convolution.weight.shape[1]
-        assert wide == 8 * 32 // max(side, 32)
+        assert generator.synthesis.pictures[-1].convolution.weight.shape[1] == 8 * 32 // max(side, 32)
+
+    def test_channels_halve_above_a_size(self) -> None:
+        generator, discriminator = networks(1, 32, full=8)
+        assert [layer.convolution.weight.shape[0] for layer in generator.synthesis.layers] == [8, 8, 8, 4, 4, 2, 2]
+        assert [block.second.weight.shape[0] for block in discriminator.blocks] == [4, 8, 8]
 
     def test_mixed_precision_is_near_float32(self) -> None:
         """On the CPU's bfloat16, as precision("cuda") switches it on."""
-        generator, discriminator = Generator(4, 2, 8, 1, 16, source()), Discriminator(8, 1, 16, source())
+        generator, discriminator = networks(1, 16)
         found = []
         for mixed in (False, True):
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=mixed):
@@ -187,7 +196,7 @@ class TestNetworks:
         assert (found[1][1] - found[0][1]).norm() < 0.2 * found[0][1].norm()
 
     def test_noise_is_an_input_of_its_own(self) -> None:
-        generator = Generator(4, 2, 8, 1, 8, source())
+        generator, _ = networks(1, 8)
         w = generator.styles(3, source(1))
         plain = [generator.synthesis(w, source(seed)) for seed in (2, 3)]
         torch.testing.assert_close(*plain)  # its strength starts at 0
@@ -196,10 +205,52 @@ class TestNetworks:
         assert (generator.synthesis(w, source(2)) - generator.synthesis(w, source(3))).abs().max() > 0.1
 
 
+class TestStyleMixing:
+    def test_a_picture_follows_each_style_where_it_is_used(self) -> None:
+        """Behind the crossover the second style counts, before it the first: all of one is the unmixed picture."""
+        generator, _ = networks(1, 16)
+        count = generator.synthesis.styles
+        one, two = (generator.styles(3, source(seed)) for seed in (1, 2))
+        made = [
+            generator.synthesis(torch.stack([one] * first + [two] * (count - first)), source(3))
+            for first in range(count + 1)
+        ]
+        torch.testing.assert_close(made[-1], generator.synthesis(one, source(3)))
+        torch.testing.assert_close(made[0], generator.synthesis(two, source(3)))
+        assert all((a - b).abs().amax(dim=(1, 2, 3)).min() > 1e-3 for a, b in itertools.pairwise(made))
+
+    def test_two_latents_share_a_picture_as_often_as_said(self) -> None:
+        generator, _ = networks(1, 16)
+        w = generator.mixed(4_000, 0.7, source(1))
+        changes = (w[1:] != w[:-1]).any(dim=2).sum(dim=0)
+        assert changes.max() == 1
+        assert (changes == 1).float().mean().item() == pytest.approx(0.7, abs=0.03)
+        places = (w[1:] != w[:-1]).any(dim=2)[:, changes == 1].float().mean(dim=1)
+        np.testing.assert_allclose(places, 1 / len(places), atol=0.04)  # every style but the first may begin it
+        assert (generator.mixed(50, 0.0, source(1)).diff(dim=0) == 0).all()
+        torch.testing.assert_close(generator.mixed(4_000, 0.7, source(1)), w, rtol=0, atol=0)
+
+    def test_only_training_mixes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shares: list[float] = []
+        plain = Generator.mixed
+
+        def noted(self, n, mixing, source):  # type: ignore[no-untyped-def]
+            shares.append(mixing)
+            return plain(self, n, mixing, source)
+
+        monkeypatch.setattr(Generator, "mixed", noted)
+        rng = np.random.default_rng(0)
+        model = StyleGan2(latent=4, width=4, steps=3, batch=4, mixing=0.3)
+        model.fit(rng.standard_normal((20, 64)), rng)
+        assert shares == [0.3] * 6  # both networks' pictures, at every step
+        model.sample(10, 1.0, rng)
+        assert len(shares) == 6
+
+
 @pytest.fixture(scope="module")
 def striped(stripes) -> StyleGan2:
     rng = np.random.default_rng(0)
-    model = StyleGan2(latent=8, width=8, steps=200, batch=32)
+    model = StyleGan2(latent=8, width=8, full=8, steps=200, batch=32)
     model.fit(stripes.rows(400, rng), rng)
     return model
 
