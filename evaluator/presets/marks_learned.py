@@ -14,7 +14,7 @@ from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Pane
 from evaluator.presets.marks import HALF, PUBLISHED, RAW, last, told, transfer
 
 MIXTURE = "mixture"
-LEARNED = ("vae", "ddpm_mlp", "flow")
+LEARNED = ("vae", "ddpm_mlp", "flow", "wgan_gp")
 SHARES = {
     "blind fresh_data r=0": HALF,
     "informed fresh_data r=0": HALF,
@@ -39,8 +39,8 @@ def mark_learned(scale: str) -> Preset:
     models = {MIXTURE: Choice(MIXTURE)} | {name: Choice(name, training) for name in LEARNED}
     return Preset(
         "mark-amplification-learned",
-        f"Whether a VAE, a diffusion model and a flow hand on the mark they learn from, in {generations} generations "
-        "on digits, with a mixture beside them; marks in units of what is embedded.",
+        f"Whether a VAE, a diffusion model, a flow and a GAN hand on the mark they learn from, in {generations} "
+        "generations on digits, with a mixture beside them; marks in units of what is embedded.",
         {
             _label(name, loop): LoopArm(replace(demo[loop], model=model), seeds)
             for name, model in models.items()

@@ -32,6 +32,10 @@ def test_the_mixture_is_held_to_the_laws_and_the_learned_models_to_nothing(prese
     }
 
 
+def test_every_kind_of_learned_model_is_asked(preset):
+    assert {label.split(", ")[0] for label in preset.arms} == {"mixture", "vae", "ddpm_mlp", "flow", "wgan_gp"}
+
+
 def test_each_arm_runs_its_own_model_and_tagging(preset):
     for label, arm in preset.arms.items():
         model, rest = label.split(", ")
