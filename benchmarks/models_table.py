@@ -19,13 +19,18 @@ from numpy.typing import NDArray
 from evaluator.features.lenet import LeNet
 from evaluator.metrics import Reference, measure
 from evaluator.models import MODELS, make_model
-from evaluator.sources import make_source
+from evaluator.models.labels import parted, with_labels
+from evaluator.sources import Labelled, make_source
 from evaluator.sources.digits import load_digits_halves
 from evaluator.threads import one_thread
 
 Rows = NDArray[np.float64]
 
-SETTINGS = {"ddpm_mlp, 10 clusters": ("ddpm_mlp", {"clusters": 10})}
+SETTINGS = {
+    "ddpm_mlp, 10 clusters": ("ddpm_mlp", {"clusters": 10}),
+    "ddpm_mlp, labels": ("ddpm_mlp", {"labels": 10}),
+    "ddpm_unet, labels": ("ddpm_unet", {"labels": 10}),
+}
 """Title: model and parameters that are not its defaults; every name of MODELS is a title of its own."""
 
 METRICS = ("frechet_distance", "manifold_precision", "manifold_recall", "density", "coverage", "vendi")
@@ -47,16 +52,19 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.median([run[name] for run in runs])) for name in METRICS}
 
 
-def generation(name: str, parameters: dict[str, int], rows: Rows, biases: list[float], seed: int) -> list[Sampled]:
+def generation(
+    name: str, parameters: dict[str, int], training: Labelled, biases: list[float], seed: int
+) -> list[Sampled]:
     """900 samples at every bias, with the processor seconds of fitting (once) and of sampling."""
-    rng, model = np.random.default_rng([51, seed]), make_model(name, **parameters)
+    rng, model, labels = np.random.default_rng([51, seed]), make_model(name, **parameters), parameters.get("labels", 0)
+    rows = with_labels(*training) if labels else training.rows
     begun = time.process_time()
     model.fit(rows, rng)
     fitting, found = time.process_time() - begun, []
     for bias in biases:
         begun = time.process_time()
         drawn = model.sample(900, bias, rng)
-        found.append(Sampled(drawn, fitting, time.process_time() - begun))
+        found.append(Sampled(parted(drawn, labels)[0], fitting, time.process_time() - begun))
     return found
 
 
@@ -64,13 +72,14 @@ def rosenbrock(n: int, seed: int) -> Rows:
     return make_source("rosenbrock").draw(n, np.random.default_rng([52, seed]))
 
 
-def worlds(banana: bool) -> tuple[Rows, Reference, Rows, Callable[[Rows], Rows]]:
+def worlds(banana: bool) -> tuple[Labelled, Reference, Rows, Callable[[Rows], Rows]]:
     """Training rows, the reference, other real rows, and the features."""
     if banana:
-        return rosenbrock(10_000, 0), Reference(rosenbrock(900, 1)), rosenbrock(900, 2), lambda rows: rows
+        training = Labelled(rosenbrock(10_000, 0), np.zeros(10_000, dtype=np.int64))
+        return training, Reference(rosenbrock(900, 1)), rosenbrock(900, 2), lambda rows: rows
     training, held_out = load_digits_halves()
     network = LeNet(training)
-    return training.rows, Reference(network(held_out.rows)), network(training.rows), network
+    return training, Reference(network(held_out.rows)), network(training.rows), network
 
 
 def main() -> None:
@@ -86,11 +95,11 @@ def main() -> None:
     if unknown or options.seeds < 1:
         parser.error(f"unknown: {', '.join(unknown)}" if unknown else "seeds must be at least 1")
     with one_thread():
-        rows, reference, other, features = worlds(options.banana)
+        training, reference, other, features = worlds(options.banana)
         print(f"| {' | '.join(HEADER)} |", "| --- |" + " ---: |" * (len(HEADER) - 1), sep="\n")
         print(row("other real rows", "", measure(reference, other)), flush=True)
         for title in options.titles or titles:
-            runs = [generation(*titles[title], rows, options.biases, seed) for seed in range(options.seeds)]
+            runs = [generation(*titles[title], training, options.biases, seed) for seed in range(options.seeds)]
             for bias, each in zip(options.biases, zip(*runs, strict=True), strict=True):
                 found = medians([measure(reference, features(run.rows)) for run in each])
                 fitting, sampling = (
