@@ -1,7 +1,7 @@
 """Why learned models carry more, or less, than their share of a mark: docs/amplification.md.
 
     python -m benchmarks.mark_share              # digits as vectors, one training
-    python -m benchmarks.mark_share --pixels     # the VAE of mark-amplification-pixels, generation 2
+    python -m benchmarks.mark_share --pixels     # the VAE on pictures in the loop beside fresh data, generation 2
 
 A model learns from real and tagged rows together. Beside a VAE's samples stand its training rows as it rebuilds them:
 the same decoder, but latents from where the encoder puts these rows and not from the prior. Means of the seeds.

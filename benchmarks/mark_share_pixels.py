@@ -3,14 +3,13 @@
 Marks are mean residuals in units of one tagging, less those of the twin of the same seeds in which nobody tags.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.config import LoopConfig
 from evaluator.loop import LoopRun
 from evaluator.models.vae import Vae
 from evaluator.pixel_codecs import PixelCodec
@@ -20,11 +19,16 @@ from evaluator.residuals import along
 from evaluator.setup import prepare
 
 Rows = NDArray[np.float64]
-TAGGED, TWIN = (f"vae, spread, fresh_data, {way}" for way in ("blind", "untagged"))
+ARMS = {
+    "spread": "mark-amplification-pixels",
+    "dwt_dct_svd": "mark-amplification-colours",
+    "rivagan": "mark-amplification-colours",
+}
+"""Codec -> the experiment in which it is beside fresh data."""
 REPEATS = 5
 HEADER = (
-    *("seed", "mark learned from", "rebuilt", "sampled", "sampled / learned from"),
-    *("on the synthetic side: real rows rebuilt", "synthetic rows rebuilt", "sampled", "sampled, twin"),
+    *("codec", "seed", "mark learned from", "rebuilt", "sampled", "sampled / learned from"),
+    *("on the synthetic side: other real rows rebuilt", "other synthetic rows rebuilt", "sampled", "sampled, twin"),
 )
 
 
@@ -35,14 +39,17 @@ class Second(NamedTuple):
     shares: Rows
 
 
-def second(config: LoopConfig) -> Second:
-    """What generation 2 learned from, its rebuilt training rows, its samples."""
+def second(arms: Mapping[str, object], label: str, seed: int) -> Second:
+    """What generation 2 of an arm learned from, its rebuilt training rows, its samples."""
+    arm = arms[label]
+    assert isinstance(arm, LoopArm)
+    config = replace(arm.config, seed=seed)
     setup = prepare(config)
-    run, state, model = LoopRun(config, setup), None, None
-    for _ in range(2):
-        training, _, state = run.next_step(state, model)
-        model = run.fitted(state, model)
-    codec, rng = run.marking.codec(2), np.random.default_rng([54, config.seed])
+    run, rng = LoopRun(config, setup), np.random.default_rng([54, seed])
+    _, _, state = run.next_step(None, None)
+    first = run.fitted(state)
+    training, _, state = run.next_step(state, first)
+    model, codec = run.fitted(state, first), run.marking.codec(2)
     if not isinstance(model, Vae) or not isinstance(codec, PixelCodec):
         raise SystemExit("expected a VAE and a codec of pictures")
     rows = np.tile(training.rows, (REPEATS, 1))
@@ -51,7 +58,8 @@ def second(config: LoopConfig) -> Second:
     direction, middle = boundary(rebuilt[~synthetic], rebuilt[synthetic])
     template, real = codec.template, setup.held_out.mean(axis=0)
     residuals = [along(template, template, each.mean(axis=0) - real) for each in (training.rows, rebuilt, sampled)]
-    parts = (rebuilt[~synthetic], rebuilt[synthetic], sampled)
+    unseen = (setup.held_out, run.output(1, first, len(rows), rng))
+    parts = (*(model.rebuilt(each, rng) for each in unseen), sampled)
     return Second(np.array(residuals), np.array([(each @ direction > middle).mean() for each in parts]))
 
 
@@ -64,17 +72,13 @@ def boundary(low: Rows, high: Rows) -> tuple[Rows, float]:
 
 
 def pixels(seeds: int) -> Iterator[str]:
-    """The table's rows, one per seed."""
+    """The table's rows, one per codec and seed."""
     yield f"| {' | '.join(HEADER)} |"
-    yield "| ---: " * len(HEADER) + "|"
-    arms = make_preset("mark-amplification-pixels", "paper").arms
-    for seed in range(seeds):
-        found = []
-        for label in (TAGGED, TWIN):
-            arm = arms[label]
-            assert isinstance(arm, LoopArm)
-            found.append(second(replace(arm.config, seed=seed)))
-        tagged, twin = found
-        learned, rebuilt, sampled = tagged.residuals - twin.residuals
-        cells = (learned, rebuilt, sampled, sampled / learned, *tagged.shares, twin.shares[2])
-        yield f"| {seed} | {' | '.join(f'{each:.2f}' for each in cells)} |"
+    yield "| --- " + "| ---: " * (len(HEADER) - 1) + "|"
+    for codec, experiment in ARMS.items():
+        arms = make_preset(experiment, "paper").arms
+        for seed in range(seeds):
+            tagged, twin = (second(arms, f"vae, {codec}, fresh_data, {way}", seed) for way in ("blind", "untagged"))
+            learned, rebuilt, sampled = tagged.residuals - twin.residuals
+            cells = (learned, rebuilt, sampled, sampled / learned, *tagged.shares, twin.shares[2])
+            yield f"| `{codec}` | {seed} | {' | '.join(f'{each:.2f}' for each in cells)} |"

@@ -93,6 +93,10 @@ def mark_colours(scale: str) -> Preset:
         Case(vae, "rivagan", CLOSED, BASIC[:2], side=32),
         Case(Choice(LAWFUL), "rivagan", CLOSED, BASIC[:2], side=32),
     ]
+    if paper:
+        cases += [
+            Case(vae, codec, FRESH, BASIC[:2], side=side) for codec, side in (("dwt_dct_svd", 40), ("rivagan", 32))
+        ]
     about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
     return _preset("mark-amplification-colours", about, base, cases)
 
