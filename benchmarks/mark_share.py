@@ -20,6 +20,7 @@ from evaluator.models import make_model
 from evaluator.models.vae import Vae
 from evaluator.sources import make_source
 from evaluator.sources.base import RealSource
+from evaluator.warm_start import trainable
 from hygiene.codecs.spread_vectors import SpreadVectors
 from hygiene.keys import Key
 
@@ -81,10 +82,10 @@ def fitted(case: Case, rows: Rows, rng: np.random.Generator, real: Rows | None =
     """The model of `case`, trained on `rows`; with `real`, on from one step on these, whose scale it keeps."""
     start = None
     if real is not None:
-        first = make_model(case.model, steps=1)
+        first = trainable(make_model(case.model, steps=1))
         first.fit(real, rng)
         start = first.weights()
-    model = make_model(case.model, **case.parameters)
+    model = trainable(make_model(case.model, **case.parameters))
     model.fit(rows, rng, start)
     return model
 
