@@ -21,6 +21,13 @@ COMPRESSION: dict[str, Any] = {"compress_level": 1, "compress_type": zlib.Z_RLE}
 _PIXELS = (b"IDAT", b"fdAT")
 _UP = 2  # the filter type, §9.2
 _ROWS = 256  # filtered and compressed at a time
+_AT_ONCE = 1 << 20  # bytes inflated at a time
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type, §11.2.1
+# Where the pixels of a pass begin, and how far apart they are, across and down: all at once, or Adam7 (§8.1).
+_PASSES = {
+    0: [(0, 0, 1, 1)],
+    1: [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)],
+}
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels, §11.2.1
 # By colour type: Pillow's mode, and the layouts in which to decode. Pillow decodes the filters at any depth, but has
 # room for 8 bits a channel, so 16-bit RGB is decoded for its high bytes, then for its low ones; 16-bit grey has as
@@ -54,6 +61,23 @@ def check(data: bytes) -> None:
         if name == b"IDAT" and zlib.crc32(view[at + 4 : at + 8 + size]).to_bytes(4, "big") != view[at + 8 + size :][:4]:
             raise UnreadableImage("corrupt: the PNG pixel data fails its checksum")
         at += 12 + size
+
+
+def lacks_rows(data: bytes) -> bool:
+    """Whether the pixel data of a PNG, inflated, is shorter than its header's size takes: Pillow leaves those rows 0.
+
+    Inflates all of it, but never more than is due. Raises zlib.error for broken data.
+    """
+    width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    bits = depth * _CHANNELS[colour]
+    sides = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in _PASSES[interlaced]]
+    due: int = sum(high * (1 + -(-wide * bits // 8)) for wide, high in sides if min(wide, high) > 0)
+    inflate = zlib.decompressobj()
+    for name, body in _chunks(data):
+        while name == b"IDAT" and due > 0 and body and not inflate.eof:
+            due -= len(inflate.decompress(body, min(due, _AT_ONCE)))
+            body = memoryview(inflate.unconsumed_tail)
+    return due > 0
 
 
 def read16(data: bytes) -> Samples:

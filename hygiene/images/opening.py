@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageFile
+from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
@@ -49,10 +49,24 @@ def open_still(data: bytes, max_pixels: int = MAX_PIXELS) -> Still:
 
 
 def opened(data: bytes, header: Header) -> ImageFile.ImageFile:
-    """Opened by its own plugin: `Image.open` would guess again and hold its own, global pixel limit."""
+    """Opened by its own plugin: `Image.open` would guess again and hold its own, global pixel limit.
+
+    A PNG is loaded too. Pillow does so when its EXIF is asked for, and what fails there loads as black afterwards.
+    """
     if header.format == "png":
         png.check(data)
     image = _OPENERS[header.format](io.BytesIO(data))
     if image.width * image.height > header.width * header.height:
         raise UnreadableImage("its parts disagree on the size")
+    if isinstance(image, PngImageFile):
+        interlaced = bool(image.info.get("interlace"))
+        image.load()
+        if (interlaced or _ends_black(image)) and png.lacks_rows(data):
+            raise UnreadableImage("truncated: its pixel data is shorter than its header says")
     return image
+
+
+def _ends_black(image: ImageFile.ImageFile) -> bool:
+    """Whether the last row is 0, as rows are that the file lacks."""
+    width, height = image.size  # not by `crop`, which holds Pillow's own pixel limit
+    return not np.asarray(image.transform((width, 1), Image.Transform.EXTENT, (0, height - 1, width, height))).any()

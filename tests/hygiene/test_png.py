@@ -175,6 +175,42 @@ def test_broken_files_are_unreadable(name):
             decode(source)
 
 
+def eight_bits(pixels, interlaced=False, lacks=0, packed=None):
+    """An 8-bit RGB PNG of uint8 [H, W, 3], its inflated pixel data `lacks` bytes short."""
+    height, width = pixels.shape[:2]
+    parts = [pixels[y::down, x::right] for x, y, right, down in (ADAM7 if interlaced else [(0, 0, 1, 1)])]
+    rows = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    pixel_data = zlib.compress(rows[: len(rows) - lacks]) if packed is None else packed
+    return png.SIGNATURE + chunk(b"IHDR", header) + chunk(b"IDAT", pixel_data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("decode", [images.decode_raster, images.decode_luma])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("lacks", [1, 145, 1450])  # 145 bytes are a row; a part of one Pillow misses by itself
+def test_rows_that_a_file_lacks_are_no_black_rows(lacks, interlaced, decode):
+    """Pillow says nothing of whole rows that the zlib stream ends before."""
+    pixels = (deep(43, 3) >> 8).astype(np.uint8) | 1
+    with pytest.raises(UnreadableImage, match="truncated"):
+        decode(eight_bits(pixels, interlaced, lacks))
+
+
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_black_rows_are_rows(interlaced):
+    pixels = (deep(43, 3) >> 8).astype(np.uint8)
+    pixels[-9:] = 0
+    np.testing.assert_array_equal(images.decode_raster(eight_bits(pixels, interlaced)).pixels, pixels)
+
+
+@pytest.mark.parametrize("decode", [images.decode_raster, images.decode_luma])
+@pytest.mark.parametrize("interlaced", [False, True])
+@pytest.mark.parametrize("packed", [b"not zlib at all", zlib.compress(b"\7" * 43 * 145)])
+def test_broken_pixel_data_is_not_hidden_by_a_look_at_the_exif(packed, interlaced, decode):
+    """Pillow loads the pixels when asked for the EXIF, and after a failure there gives black ones."""
+    with pytest.raises(UnreadableImage, match="decoded"):
+        decode(eight_bits((deep(43, 3) >> 8).astype(np.uint8), interlaced, packed=packed))
+
+
 def test_more_pixels_than_the_header_says_are_not_inflated():
     samples = deep(64, 3)
     bomb = by_hand(samples, packed=zlib.compress(filtered(samples) + bytes(1 << 27)))
