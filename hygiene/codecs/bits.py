@@ -83,7 +83,7 @@ def matches_log10_p(matches: Any, bits: int) -> NDArray[np.float64]:
 
 
 def check_colour(batch: Batch, codec: str) -> None:
-    """ConfigurationError unless `batch` is a NumPy array [B, H, W, 3] of uint8 or finite floating point."""
+    """ConfigurationError unless `batch` is a NumPy array [B, H, W, 3] of uint8 or floating point."""
     expected = f"{codec} takes NumPy arrays [B, H, W, 3], RGB, uint8 or floating point in 0..1"
     if not isinstance(batch, np.ndarray):
         raise ConfigurationError(f"a batch of type {type(batch).__name__}: {expected}")
@@ -91,5 +91,9 @@ def check_colour(batch: Batch, codec: str) -> None:
         raise ConfigurationError(f"a batch of shape {batch.shape}: {expected}; a grey picture has no colour to mark")
     if batch.dtype != np.uint8 and not np.issubdtype(batch.dtype, np.floating):
         raise ConfigurationError(f"a batch of {batch.dtype}: {expected}")
-    if batch.dtype != np.uint8 and not np.isfinite(batch).all():
-        raise ConfigurationError(f"a batch with values that are not finite: {expected}")
+
+
+def check_finite(values: NDArray[Any]) -> None:
+    """ConfigurationError where NaN or an infinity is among pixels, or sums of them: their sum then is none."""
+    if not np.isfinite(values.sum(dtype=np.float64)):
+        raise ConfigurationError("a batch with values that are not finite: expected floating point in 0..1")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from hygiene.codecs.bits import check_finite
 from hygiene.codecs.wavelet import LUMA, OFFSET, U_OF_BLUE, Plane, centred_u, haar_low, strip_rows, u_plane
 
 PIXELS = 8
@@ -33,6 +34,8 @@ def low_band(picture: Plane, copy: Plane | None = None) -> Plane:
     """[h//8·4, w//8·4] float32: `haar(U).low` of a picture [h, w, 3] before rounding, exact if that is uint8.
 
     copy  becomes one of the picture, strip by strip, while the cache holds it
+
+    Raises ConfigurationError for pixels that are not finite.
     """
     inside = whole_blocks(picture if copy is None else copy)
     low = np.empty((len(inside) // 2, inside.shape[1] // 2), dtype=np.float32)
@@ -41,7 +44,10 @@ def low_band(picture: Plane, copy: Plane | None = None) -> Plane:
         if copy is not None:
             copy[top : top + rows] = picture[top : top + rows]
         _cell_sums(inside[top : top + rows], low[top // 2 : (top + rows) // 2])
-    low += np.float32(2 * OFFSET["uint8" if picture.dtype == np.uint8 else "float32"])
+    whole = picture.dtype == np.uint8
+    if not whole:
+        check_finite(low)  # a twelfth of the pixels' size, and none of them is lost in it
+    low += np.float32(2 * OFFSET["uint8" if whole else "float32"])
     return low
 
 

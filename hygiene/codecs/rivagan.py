@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hygiene.codecs.base import Batch
-from hygiene.codecs.bits import Bits, PayloadCodec, check_colour
+from hygiene.codecs.bits import Bits, PayloadCodec, check_colour, check_finite
 from hygiene.errors import ConfigurationError
 
 INSTALL = "pip install 'hygiene-toolkit[rivagan]'"
@@ -57,6 +57,7 @@ class Rivagan(PayloadCodec):
     def embed_payload(self, batch: Batch, payload: Bits) -> Batch:
         """Rounded to the nearest level where the package cuts off."""
         check_colour(batch, self.name)
+        check_finite(batch)
         sent = self.checked(payload).astype(np.float32)
         run = self._network("encoder")
         marked = batch.copy()
@@ -72,6 +73,7 @@ class Rivagan(PayloadCodec):
     def outputs(self, batch: Batch) -> NDArray[np.float32]:
         """What the network says of each bit, [B, 32]; larger = a one. Not a probability: seen from −70 to 30."""
         check_colour(batch, self.name)
+        check_finite(batch)
         run = self._network("decoder")
         parts = [run({"frame": _frames(batch[part])}) for part in _parts(batch)]
         return np.concatenate([np.zeros((0, self.bits), dtype=np.float32), *parts])

@@ -11,6 +11,7 @@ from scipy import stats
 from skimage import data
 
 from hygiene.codecs.bits import MARKED_LOG10_P, matches_log10_p
+from hygiene.codecs.blocks import is_one
 from hygiene.codecs.dwt_dct import DwtDct
 from hygiene.codecs.dwt_dct_svd import DwtDctSvd, largest, rounded_dct
 from hygiene.codecs.low_band import low_band, rounded_blocks
@@ -277,3 +278,14 @@ def test_payloads_that_make_no_sense():
         DwtDct(0)
     with pytest.raises(ConfigurationError, match="20 or more"):
         DwtDct(12).embed(batch, KEY)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_one_is_what_mod_says_down_to_the_last_digit(dtype):
+    steps = np.arange(130, dtype=dtype) * 18
+    below, above, near = steps, steps, [steps]
+    for _ in range(20):
+        below, above = np.nextafter(below, dtype(0)), np.nextafter(above, dtype(np.inf))
+        near += [below, above]
+    values = np.concatenate([*near, np.random.default_rng(2).uniform(0, 2200, 100_000).astype(dtype)])
+    np.testing.assert_array_equal(is_one(values), np.mod(values, dtype(36)) > 18)
