@@ -88,8 +88,8 @@ def _votes(ones: NDArray[np.bool_], bits: int) -> NDArray[np.int64]:
 def is_one(value: Plane) -> NDArray[np.bool_]:
     """Whether values ≥ 0 hold a one: w mod 36 > 18, exactly, and faster than by `np.mod`.
 
-    What whole steps leave of a value has no more digits than it. No quotient is rounded up to the next whole number: the
-    last digit of k · 36 is worth 8/9 of that of k, or twice as much.
+    What whole steps leave of a value has no more digits than it. No quotient is rounded up to the next whole number:
+    the last digit of k · 36 is worth 36 times 8/9 or 16/9 of that of k.
     """
     return np.asarray(value - STEP * np.floor(value / STEP) > STEP / 2)
 

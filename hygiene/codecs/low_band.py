@@ -51,6 +51,7 @@ def low_band(picture: Plane, copy: Plane | None = None) -> Plane:
     return low
 
 
+@np.errstate(invalid="ignore")  # of infinities `low_band` tells in words
 def _cell_sums(strip: Plane, out: Plane) -> None:
     """[h/2, w/2]: half the sum of U of four neighbours, less the offset; nothing is rounded of floating point."""
     height, width = strip.shape[:2]
