@@ -17,6 +17,13 @@ TAG, SURPLUS_DIGITS = re.compile("<[^>]*>"), re.compile(r"(\.\d\d)\d+")  # hundr
 COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
 
 
+class PlainLog(LogFormatter):
+    """Labels the ticks that LogFormatter does, with 0.6 in place of 6e−01."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     """Draw `panels` in rows of two, or of three where their number is odd."""
     columns = min(2 if len(panels) % 2 == 0 else 3, len(panels))
@@ -41,7 +48,7 @@ def _draw(axes: Any, panel: Panel) -> None:
         if is_log:
             axes.set(**{f"{name}scale": "log"})
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            axis.set_minor_formatter(LogFormatter(labelOnlyBase=False))
+            axis.set_minor_formatter(PlainLog(labelOnlyBase=False))
     if any(curve.label for curve in panel.curves):
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.22))
 

@@ -203,6 +203,15 @@ def test_what_is_quick_holds_at_the_small_scale(name, tmp_path):
     assert [row["what"] for row in results["rows"] if not row["holds"]] == []
 
 
+def test_a_logarithmic_axis_is_labelled_in_plain_numbers(tmp_path):
+    median = np.array([0.5, 0.7, 0.9])
+    curve = Curve("", [1, 2, 3], median, median - 0.1, median + 0.1)
+    write_plot(tmp_path / "plot.svg", [Panel("title", "generation", "distance", [curve], log_y=True)])
+    labels = re.findall(r">([^<>]+)</text>", (tmp_path / "plot.svg").read_text())
+    assert {"0.4", "0.6"} <= set(labels)
+    assert not [each for each in labels if "e" in each and each[0].isdigit()]
+
+
 def test_the_labels_of_a_plot_keep_their_digits_and_generations_are_whole(tmp_path):
     median = np.array([0.971, 0.974, 0.977, 0.98])
     curve = Curve("", [1, 2, 3, 4], median, median - 0.001, median + 0.001)
