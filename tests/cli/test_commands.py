@@ -274,7 +274,7 @@ def start(*arguments, folder, stdout=subprocess.PIPE, **options):
 
 
 def test_ctrl_c_ends_with_one_line_and_the_same_command_continues(shop, tmp_path):
-    save_crops(tmp_path / "in", 200, size=100)
+    save_crops(tmp_path / "in", 500, size=100)
     command = ("tag", tmp_path / "in", tmp_path / "out", "--key", shop / "my.key", "--workers", "2")
     process = start(*command, folder=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 60
@@ -291,8 +291,8 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_continues(shop, tmp_path
     assert json.loads((tmp_path / "out/manifest.json").read_text())["complete"] is False
     code, out, _ = call(*command)
     assert code == 0
-    assert json.loads((tmp_path / "out/manifest.json").read_text())["tagged"] == 200
-    assert len(list((tmp_path / "out").glob("*.png"))) == 200
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["tagged"] == 500
+    assert len(list((tmp_path / "out").glob("*.png"))) == 500
 
 
 def test_a_reader_that_has_had_enough_is_no_error(shop):
