@@ -9,7 +9,7 @@ from hygiene.looks import Look
 RULES = 3
 """Raised by one when the same file, detectors and release come to be scored otherwise: no score and no calibration of
 before is used then. 2 tells what undecodable files declare, and leaves InvokeAI's shared bits uncounted. 3 reads luma
-and colour of a JPEG in one pass, 4:2:2 and 4:4:0 as stored, and nothing from a truncated JPEG or a PNG short of rows."""
+and colour of a JPEG in one pass, 4:2:2 and 4:4:0 as stored, and nothing from cut JPEG or PNG data."""
 
 Finding = dict[str, str | float | int]
 """What was found, in plain values that JSON can hold."""
