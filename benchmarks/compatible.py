@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from benchmarks import photographs
+from benchmarks.unmarked import compressed
 from hygiene.codecs import DwtDct, DwtDctSvd, Rivagan
 from hygiene.codecs.bits import PayloadCodec
 from hygiene.codecs.blocks import BlockCodec
@@ -77,9 +78,7 @@ def bands_in_place() -> Iterator[None]:
 
 
 def stored(picture: Pixels, quality: int, subsampling: int) -> Pixels:
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=subsampling)
-    return np.asarray(Image.open(file).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(compressed(picture, quality, subsampling))).convert("RGB"))
 
 
 @dataclass

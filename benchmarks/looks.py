@@ -9,7 +9,6 @@ processor time, which other processes on the machine add little to; the least of
 """
 
 import argparse
-import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
@@ -18,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import marks, photographs
+from benchmarks.unmarked import compressed
 from hygiene.codecs.spread import Spread
 from hygiene.looks import Look
 
@@ -37,12 +37,6 @@ def square(source: str, side: int) -> np.ndarray:
     return np.asarray(middle.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def stored(pixels: np.ndarray, quality: int, subsampling: int) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=quality, subsampling=subsampling)
-    return out.getvalue()
-
-
 def lumas(file: bytes) -> Lumas:
     """Of a run for keyed marks alone, and of one that looks at colour too."""
     return Look(file).picture.luma, Look(file, both=True).picture.luma
@@ -58,7 +52,7 @@ def measured(source: str, sides: Sequence[int], qualities: Sequence[int]) -> Ite
         pixels = square(source, side)
         marked = Spread().embed(pixels[None], marks.key(KEY))[0]
         for name, quality, tagged in product(SUBSAMPLINGS, qualities, (True, False)):
-            alone, both = lumas(stored(marked if tagged else pixels, quality, SUBSAMPLINGS[name]))
+            alone, both = lumas(compressed(marked if tagged else pixels, quality, SUBSAMPLINGS[name]))
             first = log10_p(alone)
             yield (side, name, quality, tagged), first, first if np.array_equal(alone, both) else log10_p(both)
 
@@ -107,7 +101,7 @@ def times(chosen: Sequence[str], sides: Sequence[int], qualities: Sequence[int])
     print("| side | JPEG | quality | luma alone, ms | colour alone | both in one pass | two passes / one |")
     print("|---" * 7 + "|")
     for side, name, quality in product(sides, SUBSAMPLINGS, qualities):
-        files = [stored(square(source, side), quality, SUBSAMPLINGS[name]) for source in chosen]
+        files = [compressed(square(source, side), quality, SUBSAMPLINGS[name]) for source in chosen]
         luma = milliseconds(lambda file: Look(file).picture, files)
         colour = milliseconds(lambda file: Look(file).chroma, files)
         both = milliseconds(together, files)
