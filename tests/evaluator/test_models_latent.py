@@ -106,6 +106,15 @@ class TestAsDiffusersOwn:
         self.compare(pixels, decoded.permute(0, 2, 3, 1).numpy() / 2 + 0.5)
         assert pixels.max() > 1.05  # what clipping would take away
 
+    @pytest.mark.filterwarnings("ignore:.*The configuration file of this scheduler:FutureWarning")
+    def test_an_old_folders_scheduler_is_put_right(self, stable_diffusion: Path, tmp_path: Path) -> None:
+        path = shutil.copytree(stable_diffusion, tmp_path / "old")
+        file = path / "scheduler" / "scheduler_config.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "clip_sample": True, "steps_offset": 0}))
+        settings = diffusers.StableDiffusionPipeline.from_pretrained(path).scheduler.config
+        assert (settings["clip_sample"], settings["steps_offset"]) == (False, 1)
+        np.testing.assert_array_equal(drawn(fitted(path)), drawn(fitted(stable_diffusion)))
+
     @pytest.mark.parametrize("bias", [1.0, 0.2])
     @pytest.mark.parametrize("learned", [True, False])
     def test_dit(self, tiny_pipelines: Any, tmp_path: Path, learned: bool, bias: float) -> None:
@@ -137,13 +146,23 @@ class TestAsDiffusersOwn:
         assert expected.shape == (2, 16, 16, COLOURS)
         self.compare(pixels, expected, clipped=True)
 
-    def test_a_text_encoder_saved_under_its_older_names(self, stable_diffusion: Path, tmp_path: Path) -> None:
-        """As in the folders that were published: text_model.embeddings…, and one number that nobody needs."""
+    def test_parts_saved_under_their_older_names(self, stable_diffusion: Path, tmp_path: Path) -> None:
+        """As in the folders that were published: text_model.embeddings…, and one number that nobody needs; the
+        autoencoder's attention by other words; words and merges in files of their own."""
         path = shutil.copytree(stable_diffusion, tmp_path / "old")
         file = path / "text_encoder" / "model.safetensors"
         weights = {f"text_model.{name}": weight for name, weight in load_file(file).items()}
         weights["text_model.embeddings.position_ids"] = torch.arange(16)[None]
         save_file(weights, file, {"format": "pt"})
+        file = path / "vae" / "diffusion_pytorch_model.safetensors"
+        older = {"to_q.": "query.", "to_k.": "key.", "to_v.": "value.", "to_out.0.": "proj_attn."}
+        weights = load_file(file)
+        for new, old in older.items():
+            assert any(new in name for name in weights)
+            weights = {name.replace(new, old): weight for name, weight in weights.items()}
+        save_file(weights, file, {"format": "pt"})
+        (path / "tokenizer" / "tokenizer.json").unlink()
+        shutil.copytree(path / "words", path / "tokenizer", dirs_exist_ok=True)
         np.testing.assert_array_equal(drawn(fitted(path)), drawn(fitted(stable_diffusion)))
 
 
@@ -228,6 +247,13 @@ class TestTraining:
         fitted(of_classes, fit_steps=6, batch=100)
         shares = torch.bincount(torch.cat(seen), minlength=4) / 600
         np.testing.assert_allclose(shares, [0.9 / 2, 0.9 / 3, 0.9 / 6, 0.1], atol=0.06)
+
+    def test_dit_leaves_out_no_labels_by_itself(self, dit: Path) -> None:
+        """Its layers would do it in training, a second time: equal inputs would not give equal outputs."""
+        network = fitted(dit)._denoiser.network.train()
+        with torch.no_grad():
+            said = network(torch.ones(200, 4, 4, 4), torch.ones(200), torch.zeros(200, dtype=torch.int64)).sample
+        torch.testing.assert_close(said, said[:1].expand_as(said))
 
     def test_only_the_network_learns(self, folder: Path) -> None:
         frozen, tuned = fitted(folder), fitted(folder, fit_steps=3, rate=1e-2)

@@ -101,6 +101,8 @@ def test_a_pretrained_pipeline_stays_on_its_device(meta, kind, request):
         model = make_model("pipeline", fit_steps=fit_steps, **parameters)
         model.fit(rows, rng)
         assert model.sample(5, 0.7, rng).shape == (5, 192 + told)
+        told_of = model._denoiser.conditions  # a GPU would not look up what lies elsewhere, as the meta device does
+        assert told_of is None or told_of.values.is_meta
         again = make_model("pipeline", fit_steps=fit_steps, **parameters)
         again.restore(model.weights())
         assert again.sample(5, 1.0, rng).shape == (5, 192 + told)
