@@ -88,8 +88,7 @@ class TestAsDiffusersOwn:
         found = found.clip(0, 1) if clipped else found
         np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-5)
 
-    @pytest.mark.parametrize("bias", [1.0, 0.2])
-    @pytest.mark.parametrize("scheduler", ["DDIM", "PNDM"])
+    @pytest.mark.parametrize(("scheduler", "bias"), [("DDIM", 1.0), ("PNDM", 0.2)])
     def test_stable_diffusion(self, tiny_pipelines: Any, tmp_path: Path, scheduler: str, bias: float) -> None:
         path = tiny_pipelines.stable_diffusion(tmp_path / "sd", scheduler=scheduler)
         pixels, labels = parted(drawn(fitted(path), bias=bias), 3)
@@ -115,8 +114,7 @@ class TestAsDiffusersOwn:
         assert (settings["clip_sample"], settings["steps_offset"]) == (False, 1)
         np.testing.assert_array_equal(drawn(fitted(path)), drawn(fitted(stable_diffusion)))
 
-    @pytest.mark.parametrize("bias", [1.0, 0.2])
-    @pytest.mark.parametrize("learned", [True, False])
+    @pytest.mark.parametrize(("learned", "bias"), [(False, 1.0), (True, 0.2)])
     def test_dit(self, tiny_pipelines: Any, tmp_path: Path, learned: bool, bias: float) -> None:
         """By number, by name as in its model_index.json, and where the folder names its class as older ones do."""
         path = tiny_pipelines.dit(tmp_path / "dit", learned)
