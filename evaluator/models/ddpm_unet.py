@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.clusters import check_classes, classes_of
+from evaluator.models.conditions import numbered
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
 from evaluator.models.denoising import Denoiser, check_diffusers
 from evaluator.models.labels import parted, with_labels
@@ -161,7 +162,7 @@ class DdpmUnet:
                 num_class_embeds=self.classes + 1 if self.classes else None,
             ),
         )
-        return Denoiser(network.eval().to(self.device), self._noise(), self.device, self.classes)
+        return Denoiser(network.eval().to(self.device), self._noise(), self.device, numbered(self.classes, self.device))
 
     def _noise(self) -> dict[str, Any]:
         return {

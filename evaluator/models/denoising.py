@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from evaluator.models.base import Weights
-from evaluator.models.pictures import precision
+from evaluator.models.conditions import Conditions
+from evaluator.models.pictures import precision, seeded
 from evaluator.models.weights import given
 from hygiene.errors import ConfigurationError
 
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
 INSTALL = "pip install 'hygiene-toolkit[diffusion]'"
 DROPOUT = 0.1  # share of pictures that the network sees without their condition (Ho and Salimans 2022)
-AT_ONCE = 256  # pictures sampled in one batch
+AT_ONCE = 256  # pictures sampled in one batch, if they are small
+PIXELS = 2**18  # of all pictures of one batch
+OTHER = 1  # what tells the seed of a network's own dropout from that of noise
 
 
 def check_diffusers(model: str) -> None:
@@ -29,16 +33,16 @@ def check_diffusers(model: str) -> None:
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A diffusers `UNet2DModel` on its device, and the noise it knows.
+    """A diffusers network on its device, and the noise it knows.
 
-    settings  of a diffusers scheduler: noise levels, their schedule, what the network predicts
-    classes   conditions; one more class is none. 0: the network has no condition
+    settings    of a diffusers scheduler: noise levels, their schedule, what the network predicts
+    conditions  of the classes, and of none; None: the network has no condition
     """
 
     network: Any
     settings: dict[str, Any]
     device: str
-    classes: int = 0
+    conditions: Conditions | None = None
 
     def scheduler(self) -> Any:
         """DDIM (Song et al. 2021), which at eta = 1 is ancestral sampling."""
@@ -67,28 +71,34 @@ class Denoiser:
         batch: int,
         rate: float,
         source: torch.Generator,
+        drawn: Callable[[torch.Tensor, torch.Generator], torch.Tensor] | None = None,
     ) -> None:
-        """Train on pictures [n, channels, side, side] of classes [n]; `source` is on the device."""
+        """Train on pictures [n, channels, side, side] of classes [n]; `source` is on the device.
+
+        drawn  makes the pictures of a step of what was chosen for it, where that is more than themselves
+        """
         import torch
 
         from evaluator.models.stacked import train
 
         scheduler = self.scheduler()
         pictures, classes = pictures.to(self.device), classes.to(self.device)
-        device = self.device
+        device, shape, none = self.device, _shape(self.network), self._none
 
         def loss() -> torch.Tensor:
             chosen = torch.randint(len(pictures), (batch,), generator=source, device=device)
-            noise = torch.randn(batch, *pictures.shape[1:], generator=source, device=device)
+            noise = torch.randn(batch, *shape, generator=source, device=device)
             times = torch.randint(scheduler.config.num_train_timesteps, (batch,), generator=source, device=device)
             dropped = torch.rand(batch, generator=source, device=device) < DROPOUT
-            told = torch.where(dropped, self.classes, classes[chosen])
-            noisy = scheduler.add_noise(pictures[chosen], noise, times)
-            wanted = _wanted(scheduler, pictures[chosen], noise, times)
+            told = torch.where(dropped, none, classes[chosen])
+            clean = drawn(pictures[chosen], source) if drawn else pictures[chosen]
+            noisy = scheduler.add_noise(clean, noise, times)
+            wanted = _wanted(scheduler, clean, noise, times)
             return torch.square(self._predicted(noisy, times, told) - wanted).mean()
 
         self.network.train().requires_grad_(True)
-        train(self.network, loss, steps, rate)
+        with seeded(source.initial_seed() ^ OTHER, device):  # layers with dropout draw from torch's global generator
+            train(self.network, loss, steps, rate)
         self.network.eval()
 
     def sample(
@@ -96,11 +106,14 @@ class Denoiser:
     ) -> torch.Tensor:
         """A picture of each of classes [n], [n, channels, side, side] on the CPU; `source` is on the device.
 
+        Without conditions classes only say how many.
+
         bias  λ: with classes guidance w = 1/λ − 1, else the variance of all noise
         """
         import torch
 
-        parts = torch.split(classes, AT_ONCE)
+        _, height, width = _shape(self.network)
+        parts = torch.split(classes, max(1, min(AT_ONCE, PIXELS // (height * width))))
         return torch.cat([self._denoised(part.to(self.device), bias, steps, eta, source).cpu() for part in parts])
 
     def _denoised(
@@ -108,9 +121,9 @@ class Denoiser:
     ) -> torch.Tensor:
         import torch
 
-        spread, guidance = (1.0, 1 / bias - 1) if self.classes else (math.sqrt(bias), 0.0)
+        spread, guidance = (1.0, 1 / bias - 1) if self.conditions else (math.sqrt(bias), 0.0)
         shape = (len(classes), *_shape(self.network))
-        none, scheduler = torch.full_like(classes, self.classes), self.scheduler()
+        none, scheduler = torch.full_like(classes, self._none), self.scheduler()
         scheduler.set_timesteps(steps)
         x = spread * torch.randn(shape, generator=source, device=self.device)
         for time in scheduler.timesteps.tolist():
@@ -123,9 +136,16 @@ class Denoiser:
         return x
 
     def _predicted(self, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """What the network says of the pictures; DDIM has no use for what some also say of the variance."""
+        told = self.conditions.of(classes) if self.conditions else {}
         with precision(self.device):
-            output: torch.Tensor = self.compiled(noisy, times, class_labels=classes if self.classes else None).sample
-        return output.float()
+            output: torch.Tensor = self.compiled(noisy, timestep=times, **told).sample
+        return output[:, : noisy.shape[1]].float()
+
+    @property
+    def _none(self) -> int:
+        """The class that stands for no condition."""
+        return self.conditions.none if self.conditions else 0
 
 
 def _wanted(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:

@@ -62,9 +62,18 @@ def new_network(source: torch.Generator, make: Callable[[], Made]) -> Made:
     back."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=source, device=source.device)))
+    with seeded(int(torch.randint(2**62, (), generator=source, device=source.device))):
         return make()
+
+
+@contextmanager
+def seeded(seed: int, device: str = "cpu") -> Iterator[None]:
+    """torch's global generators of the CPU and of `device` begin at `seed`; afterwards they are as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

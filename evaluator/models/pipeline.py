@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evaluator.models import prompts as prompting
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
-from evaluator.models.denoising import Denoiser, check_diffusers
-from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, unfolded
-from evaluator.models.weights import part, prefixed, taken
-from evaluator.reading import refused
+from evaluator.models.ddpm_mlp import LEAST_GUIDED
+from evaluator.models.denoising import Denoiser
+from evaluator.models.labels import Labels, parted, with_labels
+from evaluator.models.latent import LatentSpace
+from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
+from evaluator.models.pipeline_folder import TEXT, PipelineFolder, described
+from evaluator.models.pipeline_parts import check_packages, loaded, renewed
+from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
 
-KINDS = ("DDPMPipeline", "DDIMPipeline")
-
 
 @dataclass
 class Pipeline:
-    """An unconditional diffusers pipeline of pixels, DDPMPipeline or DDIMPipeline, as its `save_pretrained` leaves it.
+    """A diffusers pipeline as its `save_pretrained` leaves it, of one of these kinds.
 
-    Samples by DDIM with the pipeline's noise schedule and its own clipping (`clip_sample`); the result is not rounded
-    to bytes. Sampling bias: λ scales the variance of all the noise that sampling draws.
+    DDPMPipeline, DDIMPipeline  of pixels, unconditional
+    LDMPipeline                 of latents, unconditional
+    DiTPipeline                 of latents, of numbered classes (Peebles and Xie 2023)
+    StableDiffusionPipeline     of latents, of prompts (Rombach et al. 2022); its safety checker is not loaded
 
-    path          the folder: model_index.json, unet (safetensors) and scheduler
+    Samples by DDIM with the pipeline's noise schedule; `clip_sample` is as in its folder, but pictures are neither
+    clipped nor rounded to bytes afterwards. Autoencoder and text encoder stay as they are.
+
+    Sampling bias. With prompts or classes λ is classifier-free guidance w = 1/λ − 1 (Ho and Salimans 2022),
+    diffusers' guidance_scale = 1 + w = 1/λ, λ ≥ .05; else it scales the variance of all the noise that sampling draws.
+
+    path          the folder: model_index.json, scheduler, and the parts with their weights as safetensors
     steps         of sampling; eta: 0 deterministic from the noise on, 1 ancestral
     fit_steps     of training in every generation; 0: a frozen generator that learns nothing from the loop
-    scratch       train new weights in the pipeline's architecture instead of its own ones further
+    scratch       train new weights in the network's architecture instead of its own ones further
     batch, rate   of training; rate: learning rate of Adam
     black, white  the numbers of the rows that the pipeline's −1 and 1 stand for
-    device        cpu (one thread, float32) or cuda (bfloat16, compiled)
+    device        cpu (one thread, float32) or cuda (the network in bfloat16, compiled)
+    labels        classes that rows bring along as their last number; 0: samples are of all prompts, equally often
+    prompts       what each class is made from, in the order of labels: a list, or a text file of one per line. Of a
+                  DiTPipeline its classes' names or numbers; without them label 0 is its class 0, and so on
+    size          of the pictures' side in pixels, of a StableDiffusionPipeline; 0: as it makes them by itself
     """
 
     path: str
@@ -49,10 +63,15 @@ class Pipeline:
     black: float = 0.0
     white: float = 1.0
     device: str = "cpu"
+    labels: int = 0
+    prompts: list[str] | str = ""
+    size: int = 0
     name: str = field(default="pipeline", init=False)
-    _settings: dict[str, Any] = field(init=False, repr=False, compare=False)  # of the scheduler
-    _sizes: dict[str, Any] = field(init=False, repr=False, compare=False)  # of the network
+    shares: Rows = field(init=False, repr=False, compare=False)  # of each prompt in the samples, [prompts]
+    _folder: PipelineFolder = field(init=False, repr=False, compare=False)
+    _prompts: list[str] = field(init=False, repr=False, compare=False)
     _denoiser: Denoiser = field(init=False, repr=False, compare=False)
+    _space: LatentSpace | None = field(init=False, repr=False, compare=False)
     _own: bool = field(init=False, repr=False, compare=False)  # weights, other than those of the folder
 
     def __post_init__(self) -> None:
@@ -65,120 +84,124 @@ class Pipeline:
                 "scratch makes new weights, and fit_steps = 0 teaches them nothing: give fit_steps"
             )
         check_device(self.device)
-        self._settings, self._sizes = _described(Path(self.path))
-        levels = self._settings["num_train_timesteps"]
-        if self.steps > levels:
-            raise ConfigurationError(f"steps is {self.steps}, {self.path} has {levels} noise levels: take no more")
+        self._folder = described(Path(self.path))
+        self._check_folder()
+        self._prompts = prompting.asked(self._folder, self.prompts, self.labels)
+        if self.fit_steps and not self.labels and len(self._prompts) > 1:
+            raise ConfigurationError(
+                f"fit_steps with {len(self._prompts)} prompts, and nothing says of which a row is: give labels, or one"
+            )
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
-        """Train on `samples` [n, height · width · channels], n ≥ 2, for `fit_steps`; on from `start`."""
-        rows = checked_rows(samples, at_least=2)
+        """Train on `samples` [n, height · width · colours], n ≥ 2, for `fit_steps`; on from `start`.
+
+        With labels the samples have one number more.
+        """
+        rows, labels = parted(checked_rows(samples, at_least=2), self.labels)
         self._check_rows(rows.shape[1])
         self._check_machine()
-        import torch
-
+        network = part(start or {}, "network")
         with one_thread():
             source = source_on(self.device, rng)
-            self._denoiser = self._made(self._new(source) if self.scratch and start is None else self._pretrained())
-            if start:
-                self._denoiser.take(part(start, "network"))
-            self._own = bool(start or self.fit_steps)
+            self.shares = self._shares(labels)
+            new = self.scratch and not network
+            self._set(renewed(self._folder, source, **self._changes) if new else self._pretrained())
+            if network:
+                self._denoiser.take(network)
+            self._own = bool(network or self.fit_steps)
             if self.fit_steps:
-                classes = torch.zeros(len(rows), dtype=torch.int64)
-                self._denoiser.learn(self._inward(rows), classes, self.fit_steps, self.batch, self.rate, source)
+                self._learn(rows, labels, source)
 
     def weights(self) -> Weights:
-        """None of a pipeline that was never trained: they lie in its folder."""
-        return prefixed(network=taken(self._denoiser.network)) if self._own else {}
+        """Of a pipeline that was never trained only the classes' shares: the others lie in its folder."""
+        shares = {"classes": {"shares": self.shares}} if self.labels else {}
+        return prefixed(**shares, **({"network": taken(self._denoiser.network)} if self._own else {}))
 
     def restore(self, weights: Weights) -> None:
         self._check_machine()
         from torch import Generator
 
-        self._own = bool(weights or self.fit_steps)
-        if not self._own:
-            self._denoiser = self._made(self._pretrained())
-            return
-        self._denoiser = self._made(self._new(Generator()))
-        self._denoiser.take(part(weights, "network"))
+        network = part(weights, "network")
+        self.shares = one(weights, "classes.shares") if self.labels else self._shares(np.zeros(0, dtype=np.int64))
+        self._own = bool(network or self.fit_steps)
+        self._set(renewed(self._folder, Generator(), **self._changes) if self._own else self._pretrained())
+        if self._own:
+            self._denoiser.take(network)
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
-        """`n` draws [n, height · width · channels]."""
+        """`n` draws [n, height · width · colours], with labels and one number more."""
         import torch
 
         bias, source = checked_bias(sampling_bias), source_on(self.device, rng)
+        if self._prompts and bias < LEAST_GUIDED:
+            raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
+        chosen = rng.choice(len(self.shares), n, p=self.shares)
         with one_thread(), torch.inference_mode():
-            pictures = self._denoiser.sample(torch.zeros(n, dtype=torch.int64), bias, self.steps, self.eta, source)
+            pictures = self._denoiser.sample(torch.from_numpy(chosen), bias, self.steps, self.eta, source)
+            if self._space:
+                pictures = self._space.pictures(pictures, self._side)
             shares = (unfolded(pictures).numpy().astype(np.float64) + 1) / 2
         rows: Rows = self.black + (self.white - self.black) * shares
-        return rows
+        return with_labels(rows, chosen) if self.labels else rows
+
+    def _learn(self, rows: Rows, labels: Labels, source: torch.Generator) -> None:
+        from torch import from_numpy
+
+        pictures, space = self._inward(rows), self._space
+        shown = space.moments(pictures) if space else pictures
+        drawn = space.drawn if space else None
+        self._denoiser.learn(shown, from_numpy(labels), self.fit_steps, self.batch, self.rate, source, drawn)
 
     def _inward(self, rows: Rows) -> torch.Tensor:
-        """Pixels from black..white to −1..1, [n, channels, height, width]."""
+        """Pixels from black..white to −1..1, [n, colours, height, width]."""
         from torch import from_numpy
 
         shares = (rows - self.black) / (self.white - self.black)
-        return folded(from_numpy((2 * shares - 1).astype(np.float32)), self._sizes["in_channels"], self._side)
+        return folded(from_numpy((2 * shares - 1).astype(np.float32)), self._folder.colours, self._side)
+
+    def _shares(self, labels: Labels) -> Rows:
+        """Of the labels where rows have some, else of all prompts the same."""
+        if self.labels:
+            return np.bincount(labels, minlength=self.labels) / len(labels)
+        count = max(len(self._prompts), 1)
+        return np.full(count, 1 / count)
 
     @property
     def _side(self) -> int:
-        side: int = self._sizes["sample_size"]
-        return side
+        return self.size or self._folder.side
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        """To the network's sizes."""
+        return {"sample_size": self.size // self._folder.shrinks} if self.size else {}
+
+    def _check_folder(self) -> None:
+        levels, shrinks = self._folder.settings["num_train_timesteps"], self._folder.shrinks
+        if self.steps > levels:
+            raise ConfigurationError(f"steps is {self.steps}, {self.path} has {levels} noise levels: take no more")
+        if self.size and (self._folder.kind != TEXT or self.size < 0 or self.size % shrinks):
+            raise ConfigurationError(
+                f"size is {self.size} of a {self._folder.kind}: expected 0, or of a {TEXT} a multiple of {shrinks}"
+            )
 
     def _check_rows(self, d: int) -> None:
-        channels = self._sizes["in_channels"]
-        if d != channels * self._side**2:
+        colours = self._folder.colours
+        if d != colours * self._side**2:
             raise ConfigurationError(
-                f"{self.path} makes pictures of {self._side} × {self._side} × {channels}, got rows of {d} numbers"
+                f"{self.path} makes pictures of {self._side} × {self._side} × {colours}, got rows of {d} numbers"
             )
 
     def _check_machine(self) -> None:
-        check_diffusers(self.name)
+        check_packages(self._folder)
         check_machine(self.device)
 
-    def _made(self, network: Any) -> Denoiser:
-        return Denoiser(network.eval().to(self.device), self._settings, self.device)
-
     def _pretrained(self) -> Any:
-        import diffusers
+        return loaded(self._folder, self._folder.network, **self._changes)
 
-        unet: Any = diffusers.UNet2DModel
-        with refused(f"{self.path} cannot be loaded: expected unet/diffusion_pytorch_model.safetensors"):
-            return unet.from_pretrained(
-                Path(self.path) / "unet", local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
-            )
-
-    def _new(self, source: torch.Generator) -> Any:
-        import diffusers
-
-        unet: Any = diffusers.UNet2DModel
-        return new_network(source, lambda: unet.from_config(self._sizes))
-
-
-def _described(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the folder says of its scheduler and its network; refuses what is no pipeline that can be used here."""
-    if not (folder / "model_index.json").is_file():
-        raise ConfigurationError(
-            f"there is no diffusers pipeline in {folder}: expected a local folder with model_index.json, as "
-            "save_pretrained makes it; nothing is downloaded"
-        )
-    with refused(f"{folder} is no diffusers pipeline of pixels"):
-        index, settings, sizes = (
-            json.loads((folder / name).read_text("utf-8"))
-            for name in ("model_index.json", "scheduler/scheduler_config.json", "unet/config.json")
-        )
-        kind, network = index["_class_name"], index["unet"][1]
-        side, classes = sizes["sample_size"], sizes.get("num_class_embeds") or sizes.get("class_embed_type")
-        levels, channels = settings["num_train_timesteps"], sizes["in_channels"]
-    if kind not in KINDS or network != "UNet2DModel":
-        raise ConfigurationError(f"{folder} is a {kind} with {network}: expected {' or '.join(KINDS)} with UNet2DModel")
-    if not all(isinstance(each, int) for each in (levels, channels, side)) or classes:
-        raise ConfigurationError(
-            f"{folder} makes pictures of classes, or no squares: expected an unconditional pipeline"
-        )
-    if sizes.get("out_channels") != channels:
-        raise ConfigurationError(
-            f"{folder} says {sizes.get('out_channels')} numbers per pixel of {channels} colours: expected as many, "
-            "not a learned variance beside them"
-        )
-    return settings, sizes
+    def _set(self, network: Any) -> None:
+        """Put the parts together, the network that takes noise away being `network`."""
+        folder, device = self._folder, self.device
+        told = prompting.conditions(folder, self._prompts, device)
+        self._denoiser = Denoiser(network.eval().to(device), folder.settings, device, told)
+        coder = folder.autoencoder
+        self._space = LatentSpace(loaded(folder, coder).to(device), device) if coder else None

@@ -1,6 +1,10 @@
 """What all tests of the evaluator share."""
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,3 +40,170 @@ class Stripes:
 def stripes() -> Stripes:
     """A distribution of pictures that a generator can be trained on in seconds."""
     return Stripes()
+
+
+class TinyPipelines:
+    """Untrained diffusers pipelines of 8 × 8 pixels, saved as a user's would be; of latents of 4 × 4."""
+
+    side, levels, classes, words = 8, 100, 1000, 16
+    names = ("tench, Tinca tinca", "goldfish", "great white shark")
+
+    def stable_diffusion(self, folder: Path, colours: int = 3, scheduler: str = "DDIM", **changes: Any) -> Path:
+        """Prompts of up to 14 letters and digits."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
+            "cross_attention_dim": 8,
+            "attention_head_dim": 2,
+        }
+        with self._seeded():
+            text = transformers.CLIPTextConfig(
+                vocab_size=len(self._vocabulary()),
+                hidden_size=8,
+                intermediate_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=self.words,
+                initializer_factor=20.0,  # so that an untrained one tells prompts apart
+                bos_token_id=0,
+                eos_token_id=1,
+            )
+            pipeline = diffusers.StableDiffusionPipeline(
+                self._autoencoder(colours),
+                transformers.CLIPTextModel(text),
+                self._tokenizer(folder),
+                diffusers.UNet2DConditionModel(**{**sizes, **changes}),
+                self._scheduler(scheduler, steps_offset=1),
+                None,
+                None,
+                requires_safety_checker=False,
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
+    def dit(self, folder: Path, learned: bool = True, **changes: Any) -> Path:
+        """With a learned variance, as the published ones have it."""
+        import diffusers
+
+        sizes = {
+            "num_attention_heads": 2,
+            "attention_head_dim": 4,
+            "in_channels": 4,
+            "out_channels": 8 if learned else 4,
+            "num_layers": 1,
+            "sample_size": 4,
+            "num_embeds_ada_norm": self.classes,
+        }
+        with self._seeded():
+            transformer = diffusers.DiTTransformer2DModel(**{**sizes, **changes})
+            pipeline = diffusers.DiTPipeline(transformer, self._autoencoder(3), self._scheduler("DDIM"))
+        pipeline.save_pretrained(folder)
+        index = json.loads((folder / "model_index.json").read_text())
+        names = {str(number): name for number, name in enumerate(self.names)}  # which save_pretrained forgets
+        (folder / "model_index.json").write_text(json.dumps({**index, "id2label": names}))
+        return folder
+
+    def ldm(self, folder: Path) -> Path:
+        import diffusers
+        import torch
+
+        with self._seeded():
+            coder = diffusers.VQModel(**self._coder(3), num_vq_embeddings=256, vq_embed_dim=4, scaling_factor=0.5)
+            torch.nn.init.normal_(coder.quantize.embedding.weight)  # so that there is a choice of codes
+            unet = diffusers.UNet2DModel(**self._level("DownBlock2D", "UpBlock2D"))
+            diffusers.LDMPipeline(coder, unet, self._scheduler("DDIM")).save_pretrained(folder)
+        return folder
+
+    def _autoencoder(self, colours: int) -> Any:
+        """Whose latents tell colours apart and have little deviation, as those of a trained one."""
+        import diffusers
+        import torch
+
+        coder = diffusers.AutoencoderKL(**self._coder(colours), scaling_factor=0.5)
+        with torch.no_grad():
+            coder.quant_conv.weight[:4] *= 4
+            coder.quant_conv.weight[4:] = 0
+            coder.quant_conv.bias[4:] = -6
+        return coder
+
+    def _coder(self, colours: int) -> dict[str, Any]:
+        return {
+            "in_channels": colours,
+            "out_channels": colours,
+            "down_block_types": ("DownEncoderBlock2D",) * 2,
+            "up_block_types": ("UpDecoderBlock2D",) * 2,
+            "block_out_channels": (4, 8),
+            "norm_num_groups": 4,
+            "latent_channels": 4,
+        }
+
+    def _level(self, down: str, up: str) -> dict[str, Any]:
+        """A U-Net of one level."""
+        return {
+            "sample_size": 4,
+            "in_channels": 4,
+            "out_channels": 4,
+            "block_out_channels": (8,),
+            "down_block_types": (down,),
+            "up_block_types": (up,),
+            "layers_per_block": 1,
+            "norm_num_groups": 8,
+        }
+
+    def _scheduler(self, kind: str, **settings: Any) -> Any:
+        import diffusers
+
+        return getattr(diffusers, f"{kind}Scheduler")(
+            num_train_timesteps=self.levels,
+            beta_schedule="scaled_linear",
+            beta_start=0.0085,  # Stable Diffusion's, ten times, as there are a tenth of its levels
+            beta_end=0.12,
+            **({"clip_sample": False} if kind == "DDIM" else {}),
+            **settings,
+        )
+
+    def _vocabulary(self) -> list[str]:
+        letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+        return ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+
+    def _tokenizer(self, folder: Path) -> Any:
+        """Letter by letter: nothing is merged."""
+        import transformers
+
+        words = folder / "words"
+        words.mkdir(parents=True)
+        numbers = {word: number for number, word in enumerate(self._vocabulary())}
+        (words / "vocab.json").write_text(json.dumps(numbers))
+        (words / "merges.txt").write_text("#version: 0.2\n")
+        files = (str(words / "vocab.json"), str(words / "merges.txt"))
+        return transformers.CLIPTokenizer(*files, model_max_length=self.words)
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            yield
+
+
+@pytest.fixture(scope="session")
+def tiny_pipelines() -> TinyPipelines:
+    return TinyPipelines()
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.stable_diffusion(tmp_path_factory.mktemp("stable") / "diffusion")
+
+
+@pytest.fixture(scope="session")
+def dit(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.dit(tmp_path_factory.mktemp("dit") / "pipeline")
+
+
+@pytest.fixture(scope="session")
+def ldm(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.ldm(tmp_path_factory.mktemp("ldm") / "pipeline")

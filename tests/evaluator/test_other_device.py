@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluator.models import ddpm_unet, denoising, make_model, pictures, stylegan2, wgan_gp_images
+from evaluator.models import ddpm_unet, denoising, make_model, pictures, pipeline, stylegan2, wgan_gp_images
 
 ROWS = np.random.default_rng(3).random((24, 64))
 MODELS = [
@@ -27,6 +27,9 @@ class Source:
 
     def __init__(self, device):
         self.device = torch.device(device)
+
+    def initial_seed(self):
+        return 0
 
 
 def drawn(draw):
@@ -59,7 +62,7 @@ def meta(monkeypatch):
         monkeypatch.setattr(torch.Tensor, name, brought(getattr(torch.Tensor, name)))
     adam = torch.optim.Adam
     monkeypatch.setattr(torch.optim, "Adam", lambda *args, fused, **options: adam(*args, **options))
-    for module in (pictures, ddpm_unet, denoising, stylegan2, wgan_gp_images):
+    for module in (pictures, ddpm_unet, denoising, pipeline, stylegan2, wgan_gp_images):
         here = {
             "check_device": lambda device: None,
             "check_machine": lambda device: None,
@@ -83,6 +86,26 @@ def test_a_model_stays_on_its_device(meta, name, parameters):
     again.restore(weights)
     assert again.sample(5, 1.0, rng).shape == (5, 64)
     make_model(name, device="meta", **parameters).fit(ROWS, rng, weights)
+
+
+PROMPTS = {"stable_diffusion": {"labels": 2, "prompts": ["a", "b"]}, "dit": {"labels": 2}, "ldm": {}}
+
+
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
+@pytest.mark.parametrize("kind", PROMPTS)
+def test_a_pretrained_pipeline_stays_on_its_device(meta, kind, request):
+    parameters = {"path": str(request.getfixturevalue(kind)), "device": "meta", "steps": 2, **PROMPTS[kind]}
+    rng, told = np.random.default_rng(0), len(PROMPTS[kind]) > 0
+    rows = rng.random((6, 192 + told)).round()
+    for fit_steps in (0, 1):
+        model = make_model("pipeline", fit_steps=fit_steps, **parameters)
+        model.fit(rows, rng)
+        assert model.sample(5, 0.7, rng).shape == (5, 192 + told)
+        told_of = model._denoiser.conditions  # a GPU would not look up what lies elsewhere, as the meta device does
+        assert told_of is None or told_of.values.is_meta
+        again = make_model("pipeline", fit_steps=fit_steps, **parameters)
+        again.restore(model.weights())
+        assert again.sample(5, 1.0, rng).shape == (5, 192 + told)
 
 
 @pytest.mark.parametrize(("name", "parameters"), MODELS[1::2], ids=str)

@@ -10,11 +10,14 @@ from click.testing import CliRunner
 
 from cli.main import main
 from evaluator.config import LoopConfig
+from evaluator.models import make_model
+from evaluator.sources import SOURCES
 from evaluator.sweeps import sweep_of
+from evaluator.tables import check_parameters
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
 RESTORING, MODULE, HANDING_OVER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-WARM, COMPARED, CALLABLE, PIPELINE = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+WARM, COMPARED, CALLABLE, PIPELINE, PROMPTS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
@@ -52,5 +55,11 @@ def test_a_callable_from_a_configuration_and_from_python(folder, capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2", "3"]
 
 
-def test_a_pipelines_configuration_is_one():
+def test_pipelines_configurations_are_some(folder, tiny_pipelines):
+    """The one with prompts takes a pipeline's folder as it is there."""
     assert LoopConfig.from_dict(tomllib.loads(PIPELINE)).model.parameters == {"path": "my-ddpm", "steps": 50}
+    config = LoopConfig.from_dict(tomllib.loads(PROMPTS))
+    check_parameters(SOURCES, "source", config.source.name, config.source.parameters)
+    tiny_pipelines.stable_diffusion(folder / "my-sd")
+    model = make_model("pipeline", **config.model.parameters)
+    assert model._prompts == ["a cat", "a dog", "a horse"]

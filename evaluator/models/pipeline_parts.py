@@ -1,0 +1,112 @@
+"""The parts of a diffusers pipeline, loaded from its folder: classes known by name, safetensors, nothing downloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from evaluator.models.denoising import check_diffusers
+from evaluator.models.pictures import new_network, seeded
+from evaluator.models.pipeline_folder import FILE, FILES, KINDS, TEXT, PipelineFolder
+from evaluator.reading import refused
+from hygiene.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import torch
+
+INSTALL = "pip install 'hygiene-toolkit[stable-diffusion]'"
+
+
+def check_packages(folder: PipelineFolder) -> None:
+    """Refuse a pipeline whose parts need what is not installed."""
+    check_diffusers("pipeline")
+    if folder.kind == TEXT and find_spec("transformers") is None:
+        raise ConfigurationError(f"a {TEXT} needs transformers: {INSTALL}")
+
+
+def loaded(folder: PipelineFolder, name: str, **changes: Any) -> Any:
+    """The part called `name`, its weights as float32; `changes` to its configuration.
+
+    Refuses a file that lacks weights: diffusers would draw them at random, and go on.
+    """
+    complaint = f"{folder.path} cannot be loaded: expected {name}/{FILES.get(name, FILE)}"
+    with _quietly(), refused(complaint), seeded(0):  # some draw weights before they read them
+        made = _class(folder, name)
+        part, found = made.from_pretrained(
+            folder.path / name,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            **_options(name),
+            **changes,
+        )
+    if missing := sorted(found["missing_keys"]):
+        raise ConfigurationError(
+            f"{folder.path} lacks {len(missing)} of the weights of its {name}, among them {missing[0]}: save it again"
+        )
+    return _prepared(part)
+
+
+def tokenizer(folder: PipelineFolder) -> Any:
+    """What makes numbers of words."""
+    with _quietly(), refused(f"{folder.path} cannot be loaded: expected tokenizer, as save_pretrained makes it"):
+        return _class(folder, "tokenizer").from_pretrained(folder.path / "tokenizer", local_files_only=True)
+
+
+def renewed(folder: PipelineFolder, source: torch.Generator, **changes: Any) -> Any:
+    """The network that takes noise away with new weights, fixed by `source`; `changes` to its sizes."""
+    sizes = {**folder.sizes, **changes}
+    with _quietly(), refused(f"{folder.path} has a network that cannot be made"):
+        made = _class(folder, folder.network)
+        return _prepared(new_network(source, lambda: made.from_config(sizes)))
+
+
+def _class(folder: PipelineFolder, name: str) -> Any:
+    """What diffusers or transformers call the part."""
+    library = import_module("transformers" if name in ("text_encoder", "tokenizer") else "diffusers")
+    return getattr(library, KINDS[folder.kind][name][0])
+
+
+def _options(name: str) -> dict[str, Any]:
+    """How a part is loaded: its own configuration might name code on the hub for its attention."""
+    import torch
+
+    if name == "text_encoder":
+        return {"attn_implementation": "sdpa", "dtype": torch.float32}
+    return {"low_cpu_mem_usage": False}
+
+
+def _prepared(part: Any) -> Any:
+    """Ready to be used; conditions are left out in training by `Denoiser`, not by layers of their own accord."""
+    from diffusers.models.embeddings import LabelEmbedding
+
+    for layer in part.modules():
+        if isinstance(layer, LabelEmbedding):
+            layer.dropout_prob = 0.0
+    return part.eval()
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the bars and the advice that both libraries write to the terminal; errors come as exceptions."""
+    from diffusers.utils import logging as ours
+
+    loggers: list[Any] = [ours]
+    if find_spec("transformers"):
+        from transformers.utils import logging as theirs
+
+        loggers.append(theirs)
+    before = [(each, each.get_verbosity(), each.is_progress_bar_enabled()) for each in loggers]
+    for each in loggers:
+        each.set_verbosity_error()
+        each.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for each, verbosity, bars in before:
+            each.set_verbosity(verbosity)
+            if bars:
+                each.enable_progress_bar()
