@@ -176,10 +176,11 @@ def _without(rows: Rows, out: Mask) -> Rows:
 
 
 def filtered(
-    real: Rows, synthetic: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator
-) -> tuple[TrainingSet, FilterCounts]:
+    real: Rows, synthetic: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator,
+    carries: Mask | None = None,
+) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
     """What `passed` lets through, as one array, and the counts."""
-    left, made, counts = passed(real, synthetic, gate, real_rng, tagged_rng)
+    left, made, counts = passed(real, synthetic, gate, real_rng, tagged_rng, carries)
     return joined(left, made), counts
 
 

@@ -81,8 +81,7 @@ def checked_rows(samples: ArrayLike, at_least: int) -> Rows:
     rows = np.asarray(samples, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] < at_least:
         raise ConfigurationError(f"got samples of shape {rows.shape}, expected [n, d] with n ≥ {at_least}")
-    if not np.isfinite(rows).all():
-        raise ConfigurationError("the samples hold values that are not finite: clean them before fitting")
+    _check_finite(rows)
     return rows
 
 
@@ -94,8 +93,13 @@ def kept_rows(samples: ArrayLike | RowParts, at_least: int) -> Rows | RowParts:
         return checked_rows(samples, at_least)
     for part in parts_of(rows):
         for at in slices(part):
-            checked_rows(part[at], at_least=0)
+            _check_finite(part[at])
     return rows
+
+
+def _check_finite(rows: NDArray[Any]) -> None:
+    if not np.isfinite(rows).all():
+        raise ConfigurationError("the samples hold values that are not finite: clean them before fitting")
 
 
 def checked_bias(sampling_bias: float) -> float:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from evaluator.models.base import Rows, Weights
@@ -147,6 +149,12 @@ class Scale:
             scaled[start : start + len(block)] = (block - self.mean) / self.factor
             start += len(block)
         return torch.from_numpy(scaled)
+
+    def inward_on(self, device: str) -> Callable[[NDArray[Any]], Tensor]:
+        """The same on `device`, to the same bits, of rows [n, d] in any floating type: for batches of them."""
+        mean = torch.from_numpy(self.mean).to(device)
+        factor = torch.tensor(self.factor, dtype=mean.dtype, device=device)  # by a number CUDA would not divide
+        return lambda rows: ((torch.from_numpy(rows).to(device).double() - mean) / factor).float()
 
     def outward(self, scaled: Tensor) -> Rows:
         rows: Rows = self.mean + self.factor * scaled.numpy().astype(np.float64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -153,24 +154,25 @@ class StyleGan2:
         from evaluator.models.stylegan2_losses import PathLength
 
         optimiser = torch.optim.Adam(self._discriminator.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
-        lengths, turns = PathLength(), itertools.count()
+        lengths, turns, pictures = PathLength(), itertools.count(), self._batches(rows, source)
 
         def loss() -> torch.Tensor:
             turn = next(turns)
             optimiser.zero_grad()
-            torch.autograd.backward(self._judgement(self._batch(rows, source), turn, source))
+            torch.autograd.backward(self._judgement(next(pictures), turn, source))
             optimiser.step()
             return self._persuasion(lengths, turn, source)
 
         train(self._generator, loss, self.steps, self.rate, MOMENTS)
 
-    def _batch(self, rows: Rows | RowParts, source: torch.Generator) -> torch.Tensor:
-        """Pictures [batch, channels, side, side] of rows [n, d], with replacement, on the device."""
+    def _batches(self, rows: Rows | RowParts, source: torch.Generator) -> Iterator[torch.Tensor]:
+        """Pictures [batch, channels, side, side] of rows [n, d], with replacement, on the device; endless."""
         import torch
 
-        chosen = torch.randint(len(rows), (self.batch,), generator=source, device=self.device)
-        scaled = self._scale.inward(rows[chosen.cpu().numpy()])
-        return folded(scaled, self.channels, self._side).to(self.device)
+        inward = self._scale.inward_on(self.device)
+        while True:
+            chosen = torch.randint(len(rows), (self.batch,), generator=source, device=self.device)
+            yield folded(inward(rows[chosen.cpu().numpy()]), self.channels, self._side)
 
     def _judgement(self, real: torch.Tensor, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the discriminator minimises."""

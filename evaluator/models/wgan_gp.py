@@ -71,7 +71,8 @@ class Wasserstein(ABC):
             else:
                 self.restore(start)
             chosen = (each[0].numpy() for each in batches(len(rows), self.batch, source))
-            self._compete((self._scale.inward(rows[each])[None] for each in chosen), source)
+            inward = self._scale.inward_on(self.device)
+            self._compete((inward(rows[each])[None] for each in chosen), source)
 
     def _make(self, source: torch.Generator) -> None:
         """Two untrained networks."""
@@ -101,7 +102,7 @@ class Wasserstein(ABC):
 
         latents = self._placed(ahead(normals, source, self.batch, self.latent))
         shares = self._placed(ahead(uniforms, source, self.batch, 1))
-        real, critic = self._placed(rows), self._critic
+        real, critic = rows, self._critic
         optimiser = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
 
         def loss() -> torch.Tensor:
