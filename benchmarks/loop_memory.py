@@ -7,13 +7,15 @@ what fills the memory. Peaks are of the whole process, less what it held before 
 import argparse
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from evaluator.config import Choice, LoopConfig
-from evaluator.features import Features, Identity
+from evaluator.features import Identity
 from evaluator.geometry import Rows
+from evaluator.loop import run_loop
 from evaluator.models.base import checked_rows
 from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
@@ -54,15 +56,15 @@ def wide_loop(rows: str, size: int, samples: int, generations: int) -> LoopConfi
         generations=generations,
         source=Choice("crops", {"size": size, "count": samples}),
         model=Choice("stylegan2", MODEL),
-        **({} if rows == "float64" else {"rows": rows}),
+        rows=rows,
     )
 
 
 def peaks(config: LoopConfig) -> Iterator[Peak]:
     """What the loop takes, one generation after another."""
-    features: Features = Averages()
     with TemporaryDirectory() as folder, one_thread():
-        setup = prepare(config, features)
+        setup = prepare(config, Averages())
+        list(run_loop(replace(config, n_ini=2, n_r=1, n_s=1, generations=2), setup))  # what is imported is not counted
         before = resident("VmRSS")
         RESET.write_text("5")  # the peak so far is forgotten (proc_pid_clear_refs(5))
         for step in run_in_folder(config, Path(folder) / "run", setup):

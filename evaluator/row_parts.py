@@ -12,7 +12,7 @@ from hygiene.errors import ConfigurationError
 
 TYPES = ("float64", "float32", "float16")
 BLOCK = 1 << 22  # numbers: 32 MB in double precision
-LOOKED_AT = 1000  # rows that tell how coarse a type is for them
+LOOKED_AT = 100  # rows that tell how coarse a type is for them
 COARSEST = 0.01  # rounding that is no part of the data, in their deviations
 
 
