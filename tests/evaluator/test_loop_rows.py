@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,11 @@ class TestTheField:
             next(run_in_folder(replace(GROWING, rows="float16"), tmp_path))
 
     def test_rows_that_it_is_too_coarse_for(self) -> None:
+        tiny = Choice("mixture25", {"spacing": 1e-6, "deviation": 1e-8})
         with pytest.raises(ConfigurationError, match="rows = float16 rounds the source's rows"):
-            tiny = Choice("mixture25", {"spacing": 1e-6, "deviation": 1e-8})
             next(run_loop(replace(GROWING, rows="float16", source=tiny, features=Choice("identity"))))
         many = Choice("ddpm_mlp", {"labels": 3000})
-        with pytest.raises(ConfigurationError, match="labels = 3000.* rows = float16 tells 2048 apart"):
+        with pytest.raises(ConfigurationError, match=r"labels = 3000.* rows = float16 tells 2048 apart"):
             next(run_loop(replace(GROWING, rows="float16", model=many)))
 
 
@@ -127,8 +128,8 @@ class TestALoop:
     @pytest.mark.parametrize("kind", ["float64", *NARROW])
     def test_shares_its_pool_between_generations(self, kind: str) -> None:
         """What a generation added is held once, in every training set behind it, and the real rows once as well."""
-        states = [step.state for step in run_loop(replace(GROWING, rows=kind))]
-        for t, (state, later) in enumerate(zip(states[1:-1], states[2:], strict=True), start=1):
+        _, *states = [step.state for step in run_loop(replace(GROWING, rows=kind))]
+        for t, (state, later) in enumerate(pairwise(states), start=1):
             assert isinstance(state, State)
             assert isinstance(later, State)
             assert isinstance(state.training_set, RowParts)
@@ -237,8 +238,8 @@ MEMORY = re.compile(r"\| \d+ \| (\d+) \| (\d+) \|")
 
 
 def test_the_memory_of_a_growing_pool_is_that_of_its_rows() -> None:
-    """Two bytes per number, and what does not grow. In double precision it is eight, and was fifty before rows were kept
-    in parts and read in blocks."""
+    """Two bytes per number, and what does not grow; it was fifty in double precision, before rows were kept in parts
+    and read in blocks."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "benchmarks.loop_memory", *MEMORY_OF]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=280)
