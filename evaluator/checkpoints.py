@@ -15,8 +15,9 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.generation import State
-from evaluator.models.base import Trainable, Weights
+from evaluator.models.base import Rows, Trainable, Weights
 from evaluator.reading import refused
+from evaluator.row_parts import RowParts, parts_of
 from evaluator.run_state import write_whole
 from evaluator.warm_start import new_model, parameters_of
 from hygiene.errors import ConfigurationError
@@ -86,8 +87,16 @@ class Checkpoints:
             "parameters": json.loads(json.dumps(parameters)),
             "generation": state.generation,
             "seed": self.config.seed,
-            "training_set": hashlib.sha256(np.ascontiguousarray(state.training_set).tobytes()).hexdigest(),
+            "training_set": _digest_of(state.training_set),
         }
+
+
+def _digest_of(rows: Rows | RowParts) -> str:
+    """SHA-256 over the numbers of rows [n, d], hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts_of(rows):
+        digest.update(np.ascontiguousarray(part).data)
+    return digest.hexdigest()
 
 
 def _content(weights: Weights, about: dict[str, Any]) -> bytes:

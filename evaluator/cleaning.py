@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluator.models.base import Rows
+from evaluator.row_parts import by_blocks
 from evaluator.training_sets import TrainingSet, joined
 from hygiene.codecs.base import Scores
 from hygiene.errors import InfeasibleError
@@ -123,6 +124,9 @@ class MarkDetector:
 
     def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
         """Deterministic: the same row always gets the same answer."""
+        return by_blocks(self._found, rows)
+
+    def _found(self, rows: Rows) -> Mask:
         scores = self.codec.score(rows[:, : self.columns])
         found: Mask = (scores.statistic >= self.least_statistic) | (scores.log10_p <= self.max_log10_p)
         return found
@@ -140,15 +144,15 @@ def recall_threshold(codec: MarkReader, tagged: Rows, recall: float) -> float:
         raise InfeasibleError(
             f"recall {recall} cannot be calibrated on {len(tagged)} tagged samples: tag more, or ask for less"
         )
-    return float(np.sort(codec.project(tagged))[rank - 1]) - 1e-9
+    return float(np.sort(by_blocks(codec.project, tagged))[rank - 1]) - 1e-9
 
 
-def filtered(
+def passed(
     real: Rows, synthetic: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator,
     carries: Mask | None = None,
-) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
-    """What passes the gate, and the counts. Real and synthetic rows have streams of their own: a fixed real set
-    gets the same verdicts at every generation when its stream is the same.
+) -> tuple[Rows, Rows, FilterCounts]:  # fmt: skip
+    """The real and the synthetic rows that pass the gate, and the counts. Both have streams of their own: a fixed real
+    set gets the same verdicts at every generation when its stream is the same.
 
     carries  [n] which synthetic rows are tagged; all when not given
     """
@@ -163,7 +167,21 @@ def filtered(
         untagged_seen=int((~tagged).sum()),
         untagged_excluded=int((out & ~tagged).sum()),
     )
-    return joined(real[~real_out], synthetic[~out]), counts
+    return _without(real, real_out), _without(synthetic, out), counts
+
+
+def _without(rows: Rows, out: Mask) -> Rows:
+    """A copy, unless all stay."""
+    return rows[~out] if out.any() else rows
+
+
+def filtered(
+    real: Rows, synthetic: Rows, gate: Gate, real_rng: np.random.Generator, tagged_rng: np.random.Generator,
+    carries: Mask | None = None,
+) -> tuple[TrainingSet, FilterCounts]:  # fmt: skip
+    """What `passed` lets through, as one array, and the counts."""
+    left, made, counts = passed(real, synthetic, gate, real_rng, tagged_rng, carries)
+    return joined(left, made), counts
 
 
 def scraped_counts(kept: TrainingSet, odds: float, drop: RandomDrop, rng: np.random.Generator) -> FilterCounts:

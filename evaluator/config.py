@@ -108,6 +108,8 @@ class LoopConfig:
     warm_start      training goes on from the last generation's weights (fine-tuning) instead of from scratch
     warm_parameters of the model from generation 2 on in a warm start, over its own: fewer steps, for instance
     probe_keys      wrong keys that the mark is also looked for with
+    rows            type that the loop keeps its rows in: float64; float32; or float16, whose 11 binary digits are finer
+                    than the 8 bits of a picture, for large ones. Whatever is computed of them is not narrowed
     reference       a source of real samples for the metrics; without it `source` is drawn again, of a limited one
                     the half that nothing learns from
     metrics         metric name -> its settings
@@ -130,6 +132,7 @@ class LoopConfig:
     probe_keys: int = 8
     warm_start: bool = False
     warm_parameters: dict[str, Any] = field(default_factory=dict)
+    rows: str = "float64"
     source: Choice = field(default_factory=lambda: Choice("digits_oracle"))
     reference: Choice | None = None
     model: Choice = field(default_factory=lambda: Choice("kde"))
@@ -189,7 +192,10 @@ class LoopConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and `from_dict` take."""
-        return asdict(self)
+        values = asdict(self)
+        if self.rows == "float64":  # run folders are named by these values, and were before there was a choice
+            del values["rows"]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "LoopConfig":

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from evaluator.row_parts import TYPES
 from evaluator.tables import check_type
 from hygiene.errors import ConfigurationError
 
@@ -50,6 +51,7 @@ def _check_values(config: "LoopConfig") -> None:
     _check_types(config.processing, "processing.")
     _check_name(config.loop, LOOPS, "loop")
     _check_name(config.pool, POOLS, "pool")
+    _check_name(config.rows, TYPES, "rows")
     _check_name(config.filter.mode, FILTERS, "filter.mode")
     _check_name(config.tagging.mode, TAGGINGS, "tagging.mode")
     _check_name(config.tagging.codec, CODECS, "tagging.codec")

@@ -7,6 +7,7 @@ import numpy as np
 
 from evaluator.cleaning import FilterCounts
 from evaluator.models.base import GenerativeModel, Rows
+from evaluator.row_parts import RowParts
 
 
 @dataclass(frozen=True)
@@ -14,15 +15,16 @@ class State:
     """All that generation t+1 needs of generation t.
 
     generation    t
-    training_set  D^t [n, d]; with labels, which go with their rows in the pool too, [n, d + 1] (`models.labels`)
-    pool          synthetic samples kept so far [m, d], with pool = all; else empty
+    training_set  D^t [n, d]; with labels, which go with their rows in the pool too, [n, d + 1] (`models.labels`). With
+                  pool = all its parts are the real rows and those of the pool
+    pool          synthetic samples kept so far [m, d], with pool = all a part of every generation; else empty
     threshold     statistic at which a detector with a recall excludes; None before it is calibrated
     model         what learned from D^t; without it, it is fitted again, to the same
     """
 
     generation: int
-    training_set: Rows = field(repr=False)
-    pool: Rows = field(repr=False)
+    training_set: Rows | RowParts = field(repr=False)
+    pool: RowParts = field(repr=False)
     threshold: float | None = None
     model: GenerativeModel | None = field(default=None, repr=False, compare=False)
 

@@ -6,7 +6,7 @@ It yields; it prints, plots and writes nothing.
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from evaluator.cleaning import (
     MarkDetector,
     Mask,
     RandomDrop,
-    filtered,
+    passed,
     recall_threshold,
     scraped,
     scraped_counts,
@@ -25,12 +25,13 @@ from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
 from evaluator.marking import Marking
 from evaluator.models import GenerativeModel
-from evaluator.models.base import Rows
+from evaluator.models.base import Rows, SamplesInto
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.plugged import Plugged
+from evaluator.row_parts import RowParts, check_rounding, narrowed
 from evaluator.setup import Setup, carrying, check_choices, measure, prepare
 from evaluator.streams import stream
-from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, kept_odds, real_part, topped_up
+from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, joined, kept_odds, real_part, topped_up
 from evaluator.warm_start import new_model, trainable, warm_weights
 from hygiene.errors import ConfigurationError, InfeasibleError
 
@@ -69,8 +70,10 @@ class LoopRun:
     def __init__(self, config: LoopConfig, setup: Setup, model: Callable[[], Any] | None = None) -> None:
         self.config, self.setup, self.plug = config, setup, model
         self.source = carrying(config, setup.source)
-        self.initial = initial_set(config, self.source)
-        self.marking = Marking(config, self.plain(self.initial.rows), setup.source.shape)
+        self.initial: Rows = np.asarray(initial_set(config, self.source).rows)
+        if config.rows != "float64":
+            check_rounding(self.plain(self.initial))
+        self.marking = Marking(config, self.plain(self.initial), setup.source.shape)
 
     def rng(self, generation: int, purpose: str) -> np.random.Generator:
         return stream(self.config.seed, generation, purpose)
@@ -82,8 +85,8 @@ class LoopRun:
     def next_step(self, state: State | None, model: GenerativeModel | None) -> Step:
         """The training set of generation 1, or of the one after `state`, out of what its `model` publishes."""
         if state is None or model is None:
-            rows = self.initial.rows
-            return self.initial, None, State(1, rows, rows[:0])
+            rows = self.initial
+            return TrainingSet(rows, len(rows), 0), None, State(1, rows, RowParts((rows[:0],)))
         return self.following(state, model)
 
     def new_model(self, generation: int = 1) -> GenerativeModel:
@@ -95,11 +98,12 @@ class LoopRun:
     def fitted(self, state: State, last: GenerativeModel | None = None) -> GenerativeModel:
         """A new model, trained on D^t: from scratch, or in a warm start from the weights of the `last` one."""
         t, model = state.generation, self.new_model(state.generation)
+        rows = cast(Rows, state.training_set)  # parts are an array to numpy, and so to a model
         try:
             if self.config.warm_start and t > 1:
-                trainable(model).fit(state.training_set, self.rng(t, "fit"), warm_weights(t, last))
+                trainable(model).fit(rows, self.rng(t, "fit"), warm_weights(t, last))
             else:
-                model.fit(state.training_set, self.rng(t, "fit"))
+                model.fit(rows, self.rng(t, "fit"))
         except ConfigurationError as error:
             name = model.name
             raise ConfigurationError(f"generation {t} cannot fit the model {name!r}: {error}") from None
@@ -109,9 +113,22 @@ class LoopRun:
         self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
     ) -> Rows:
         """`n` samples as generation t publishes them, [n, d]; with labels [n, d + 1]."""
-        raw, labels = parted(model.sample(n, self.config.sampling_bias, rng), self.config.labels)
+        carried = self.sampled(model, n, rng)
+        raw, labels = parted(carried, self.config.labels)
         published = self.marking.published(t, raw, carries)
+        if published is raw:
+            return carried
         return with_labels(published, labels) if self.config.labels else published
+
+    def sampled(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
+        """`n` samples in the type that the loop keeps, [n, d]; with labels [n, d + 1]."""
+        bias, kept = self.config.sampling_bias, self.config.rows
+        if not isinstance(model, SamplesInto):
+            return narrowed(model.sample(n, bias, rng), kept)
+        rows = np.empty((n, self.source.dimension + bool(self.config.labels)), dtype=kept)
+        with np.errstate(over="ignore"):  # as in `narrowed`
+            model.sample_into(rows, bias, rng)
+        return rows
 
     def following(self, state: State, model: GenerativeModel) -> Step:
         """The training set of the next generation out of what `model` publishes."""
@@ -144,21 +161,27 @@ class LoopRun:
             threshold = recall_threshold(codec, self.plain(tagged), chosen.recall)
         return MarkDetector(codec, least_statistic=threshold, columns=columns), threshold
 
-    def mixed(self, t: int, model: GenerativeModel, gate: Gate, pool: Rows) -> tuple[TrainingSet, FilterCounts, Rows]:
+    def mixed(
+        self, t: int, model: GenerativeModel, gate: Gate, pool: RowParts
+    ) -> tuple[TrainingSet, FilterCounts, RowParts]:
         """n_r real and n_s synthetic samples through the filter, no top-up; every sample is judged once."""
         config = self.config
         carries = self.marking.carriers(config.n_s, self.rng(t - 1, "adopt"))
         made = self.output(t - 1, model, config.n_s, self.rng(t - 1, "publish"), carries)
-        real = real_part(config, self.source, t) if config.n_r else made[:0]
+        real = self.real(t) if config.n_r else made[:0]
         fixed = config.loop == "synthetic_augmentation"
         real_rng = self.rng(1 if fixed else t, "filter_real")
-        training, counts = filtered(real, made, gate, real_rng, self.rng(t, "filter_tagged"), carries)
+        real, kept, counts = passed(real, made, gate, real_rng, self.rng(t, "filter_tagged"), carries)
         if config.pool == "previous":
-            return training, counts, pool
-        kept = training.rows[training.n_real :]
-        pool = np.concatenate([pool, kept])
-        rows = np.concatenate([training.rows[: training.n_real], pool])
-        return TrainingSet(rows, training.n_real, len(pool)), counts, pool
+            return joined(real, kept), counts, pool
+        pool = pool.plus(kept)
+        return TrainingSet(RowParts((real, *pool.parts)), len(real), len(pool)), counts, pool
+
+    def real(self, t: int) -> Rows:
+        """The real samples [n_r, d] of generation t ≥ 2; those of generation 1 are not drawn, and held, again."""
+        if self.config.loop == "synthetic_augmentation" and self.config.n_r <= self.config.n_ini:
+            return self.initial[: self.config.n_r]
+        return real_part(self.config, self.source, t)
 
     def simulated_scrape(self, t: int, model: GenerativeModel, drop: RandomDrop) -> tuple[TrainingSet, FilterCounts]:
         """N kept samples; the filter enters through the odds, so that equal odds are equal draw for draw."""
@@ -173,7 +196,7 @@ class LoopRun:
         """N kept samples out of candidates that are drawn, tagged and read."""
         config, real_rng, tagged_rng = self.config, self.rng(t, "real"), self.rng(t - 1, "publish")
         return scraped(
-            lambda n: self.source.draw(n, real_rng),
+            lambda n: narrowed(self.source.draw(n, real_rng), config.rows),
             lambda n: self.output(t - 1, model, n, tagged_rng),
             config.odds(t),
             gate,
@@ -186,7 +209,7 @@ class LoopRun:
         """Metrics and readings of a second set of samples, not the one fed forward."""
         (training, counts, state), config = step, self.config
         t = state.generation
-        carried = model.sample(config.measured, config.sampling_bias, self.rng(t, "measure"))
+        carried = self.sampled(model, config.measured, self.rng(t, "measure"))
         raw = self.plain(carried)
         return Generation(
             generation=t,
@@ -195,7 +218,7 @@ class LoopRun:
             metrics=measure(config, self.setup, carried),
             filter=counts,
             mark=self.marking.readings(t, raw, self.setup.held_out, self.rng(t, "adopt_measured")),
-            samples=raw[: config.keep_samples],
+            samples=np.array(raw[: config.keep_samples], dtype=np.float64),
             seconds=time.perf_counter() - began,
             state=replace(state, model=model),
         )

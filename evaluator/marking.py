@@ -12,6 +12,7 @@ from evaluator.models.base import Rows
 from evaluator.probes import carried_mark, mark_probes
 from evaluator.processing import processor_of
 from evaluator.row_codecs import RowCodec, codecs_of
+from evaluator.row_parts import slices
 from hygiene.keys import Key, load_key
 
 
@@ -60,9 +61,21 @@ class Marking:
         return None if adoption == 1 else rng.random(n) < adoption
 
     def published(self, generation: int, raw: Rows, carries: Mask | None = None) -> Rows:
-        """`raw` [n, d] as `generation` publishes it: tagged, and processed where a [processing] is configured."""
-        marked = tagged(self.codec(generation), raw, carries)
-        return marked if self._process is None else self._process(marked)
+        """`raw` [n, d] as `generation` publishes it: tagged, and processed where a [processing] is configured.
+
+        Itself where neither is. In the type of `raw`; what is narrower than float64 is marked in blocks of it.
+        """
+        codec = self.codec(generation)
+        if raw.dtype == np.float64 or (codec is None and self._process is None):
+            return self._processed(tagged(codec, raw, carries))
+        rows = np.empty_like(raw)
+        for at in slices(raw):
+            part = tagged(codec, raw[at].astype(np.float64), None if carries is None else carries[at])
+            rows[at] = self._processed(part)
+        return rows
+
+    def _processed(self, rows: Rows) -> Rows:
+        return rows if self._process is None else self._process(rows)
 
     def readings(self, generation: int, raw: Rows, held_out: Rows, rng: np.random.Generator) -> dict[str, float]:
         """`probes.mark_probes` of raw output [n, d] against real rows, and its codec's own; empty without tagging. With
@@ -70,6 +83,7 @@ class Marking:
         codec = self.codec(generation)
         if codec is None:
             return {}
+        raw = np.asarray(raw, dtype=np.float64)
         marked = self.published(generation, raw, self.carriers(len(raw), rng))
         mark = mark_probes(raw, marked, held_out, codec, codec.unit, self._wrong)
         mark |= codec.probes(raw, marked, held_out, self._wrong)

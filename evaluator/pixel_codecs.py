@@ -114,7 +114,8 @@ class PixelCodecs:
     """
 
     def __init__(self, name: str, psnr: float | None, informed: bool, shape: tuple[int, ...], real: Rows) -> None:
-        self.name, self.informed, self.real = name, informed, real[:ENOUGH]
+        self.name, self.informed = name, informed
+        self.real = np.asarray(real[:ENOUGH], dtype=np.float64)
         self.pictures = pictures_of(shape, real, f"tagging.codec = {name}")
         self.mark = _mark(name, psnr, self.pictures)
         self._read: deque[tuple[Rows, NDArray[Any]]] = deque(maxlen=4)

@@ -1,8 +1,8 @@
 """A run folder: config.json, features.json, floors.json, generations.jsonl, samples/ and models/. A killed run goes on
 where it stopped.
 
-state.npz is the commit mark. It is replaced after the row of its generation is on disk, so rows beyond it (also a
-torn last line) are dropped and computed again, to the same numbers.
+state.npz, of which pool/ may hold a part, is the commit mark. It is replaced after the row of its generation is on
+disk, so rows beyond it (also a torn last line) are dropped and computed again, to the same numbers.
 """
 
 import io
@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +22,12 @@ from evaluator.generation import Generation, State
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.reading import refused
-from evaluator.run_state import as_json, read_state, state_bytes, write_whole
+from evaluator.run_state import as_json, read_state, store_end, store_state, write_whole
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
 from hygiene.ledger import OWN, locked
 
-CONFIG, FLOORS, ROWS, STATE, SAMPLES = "config.json", "floors.json", "generations.jsonl", "state.npz", "samples"
+CONFIG, FLOORS, ROWS, SAMPLES = "config.json", "floors.json", "generations.jsonl", "samples"
 FEATURES, MODELS = "features.json", "models"
 
 
@@ -55,7 +55,8 @@ class OpenRun:
     """
 
     def __init__(self, config: LoopConfig, folder: Path, models: Checkpoints) -> None:
-        state = read_state(folder / STATE)
+        state = read_state(folder)
+        self._pool_parts = 0  # none is known to be stored, of a run that goes on neither
         rows = _committed_rows(folder, state)
         if state is not None and 0 < len(rows) < config.generations:
             state = models.with_model(state)
@@ -75,8 +76,16 @@ class OpenRun:
         write_whole(self._folder / FLOORS, as_json(floors(self.config, setup)))
 
     def store(self, step: Generation) -> None:
-        """Add the next generation."""
-        _store(self._folder, step, self._models)
+        """Add the next generation: samples, then its row, then the model, then the state that commits them."""
+        _store(self._folder, step)
+        if step.state is None:
+            return
+        self._models.store(step.state)
+        if step.generation == self.config.generations:
+            store_end(self._folder, step.state)
+        else:
+            self._pool_parts = store_state(self._folder, step.state, self._pool_parts)
+        self._models.forget(step.generation - 1)
 
 
 @contextmanager
@@ -152,7 +161,7 @@ def _claim(folder: Path, config: LoopConfig, digest: str | None) -> None:
 
 def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, stored_digest: str | None) -> list[str]:
     """Names of what differs: fields of the configuration, or else the key."""
-    mine, theirs = config.to_dict(), stored.to_dict()
+    mine, theirs = asdict(config), asdict(stored)
     return [name for name in mine if mine[name] != theirs[name]] or ["key"] * (digest != stored_digest)
 
 
@@ -226,8 +235,7 @@ def _samples_path(folder: Path, generation: int) -> Path:
     return folder / SAMPLES / f"{generation:05d}.npy"
 
 
-def _store(folder: Path, step: Generation, models: Checkpoints) -> None:
-    """Samples, then the row, then the model, then the state that commits them."""
+def _store(folder: Path, step: Generation) -> None:
     (folder / SAMPLES).mkdir(exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, step.samples, allow_pickle=False)
@@ -236,7 +244,3 @@ def _store(folder: Path, step: Generation, models: Checkpoints) -> None:
         file.write(json.dumps(step.to_dict(), allow_nan=False).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
-    if step.state is not None:
-        models.store(step.state)
-        write_whole(folder / STATE, state_bytes(step.state))
-        models.forget(step.generation - 1)

@@ -1,7 +1,7 @@
 """What all generations, seeds and arms of one study share: the real source, the features, the reference."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from hygiene.errors import ConfigurationError
 
 TOGETHER = 16  # runs that go on side by side, at most
 CLASS_METRICS = ("class_entropy", "class_counts")
+MOST_LABELS = 2048  # whole numbers from 0 on, in float16
 UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
 
 
@@ -70,10 +71,13 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
 
 
 def carrying(config: LoopConfig, source: RealSource) -> RealSource:
-    """`source`, whose draws bring their labels along where the model is conditioned on labels.
+    """`source`, whose draws are of the type that the loop keeps, and bring their labels along where the model is
+    conditioned on labels.
 
-    Refuses a source that has none, or others than 0 … labels − 1.
+    Refuses a source that has none, or others than 0 … labels − 1, or more than the type can tell apart.
     """
+    if isinstance(source, ArraySource) and source.drawn != config.rows:
+        source = replace(source, drawn=config.rows)
     if not config.labels:
         return source
     known = source.fitted_to if isinstance(source, OracleSource) else source
@@ -87,6 +91,11 @@ def carrying(config: LoopConfig, source: RealSource) -> RealSource:
         raise ConfigurationError(
             f"labels = {config.labels} in the model {config.model.name!r}: the source {config.source.name!r} has the "
             f"label {labels.max()}, give labels = {labels.max() + 1}"
+        )
+    if config.rows == "float16" and config.labels > MOST_LABELS:
+        raise ConfigurationError(
+            f"labels = {config.labels} in the model {config.model.name!r}: rows = float16 tells {MOST_LABELS} apart, "
+            "keep rows in float32"
         )
     return source.with_labels()
 
@@ -147,7 +156,9 @@ def _reference(config: LoopConfig, setup: Setup) -> Reference:
     if key not in setup.learnt:
         if len(setup.learnt) == TOGETHER:
             del setup.learnt[next(iter(setup.learnt))]
-        setup.learnt[key] = setup.reference.learnt_from(setup.features(initial_set(config, setup.source).rows))
+        setup.learnt[key] = setup.reference.learnt_from(
+            setup.features(np.asarray(initial_set(config, setup.source).rows))
+        )
     return setup.learnt[key]
 
 

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +174,7 @@ def _points(configs: Sequence[LoopConfig]) -> tuple[Point, ...]:
     names = [run_name(config) for config in configs]
     if len(set(names)) < len(names):
         raise ConfigurationError("two combinations of the sweep are the same loop: leave one of them out")
-    flat = [_flat(config.to_dict()) for config in configs]
+    flat = [_flat(asdict(config)) for config in configs]
     fields = list(dict.fromkeys(name for each in flat for name in each))
     varied = [name for name in fields if any(each.get(name) != flat[0].get(name) for each in flat)]
     return tuple(

@@ -6,6 +6,7 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.models.base import Rows
+from evaluator.row_parts import RowParts, narrowed
 from evaluator.sources import ArraySource, RealSource
 from evaluator.streams import stream
 from hygiene.errors import ConfigurationError
@@ -13,9 +14,9 @@ from hygiene.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Rows [n_real + n_synthetic, d] that one model is fitted to."""
+    """Rows [n_real + n_synthetic, d] that one model is fitted to, real ones first unless `topped_up`."""
 
-    rows: Rows = field(repr=False)
+    rows: Rows | RowParts = field(repr=False)
     n_real: int
     n_synthetic: int
 
@@ -42,8 +43,10 @@ def fresh_rows(config: LoopConfig, source: RealSource, generation: int, n: int) 
     Where the source says that it repeats, and where it has no end, another independent draw.
     """
     if isinstance(source, ArraySource) and not source.repeats:
-        return source.deal(n, _first_size(config) + (generation - 2) * n, stream(config.seed, 1, "real"))
-    return source.draw(n, stream(config.seed, generation, "real"))
+        rows = source.deal(n, _first_size(config) + (generation - 2) * n, stream(config.seed, 1, "real"))
+    else:
+        rows = source.draw(n, stream(config.seed, generation, "real"))
+    return narrowed(rows, config.rows)
 
 
 def _first_size(config: LoopConfig) -> int:
@@ -51,7 +54,7 @@ def _first_size(config: LoopConfig) -> int:
 
 
 def _first_draw(config: LoopConfig, source: RealSource) -> Rows:
-    return source.draw(_first_size(config), stream(config.seed, 1, "real"))
+    return narrowed(source.draw(_first_size(config), stream(config.seed, 1, "real")), config.rows)
 
 
 def _check_supply(config: LoopConfig, source: RealSource) -> None:

@@ -1,5 +1,6 @@
 """What every feature map offers, and the simplest one."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +12,9 @@ from hygiene.errors import ConfigurationError
 
 
 class Features(Protocol):
-    """A callable from rows [n, d] to features [n, f]. `name` belongs beside every figure computed with it.
+    """A callable from rows [n, d] to features [n, f], float64. `name` belongs beside every figure computed with it.
+
+    Rows come in the type that the loop keeps them in, float64 unless its configuration says another one.
 
     One that has weights says which, as `weights_digest`: SHA-256, hexadecimal.
     """
@@ -41,6 +44,11 @@ def as_images(rows: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
         )
     folded = checked.astype(np.float32).reshape(len(checked), *shape, *(1,) * (3 - len(shape)))
     return np.ascontiguousarray(folded.transpose(0, 3, 1, 2))
+
+
+def image_batches(rows: Rows, shape: tuple[int, ...], batch: int) -> Iterator[NDArray[np.float32]]:
+    """`as_images` of rows [n, d], `batch` at a time; n ≥ 1."""
+    return (as_images(rows[start : start + batch], shape) for start in range(0, max(len(rows), 1), batch))
 
 
 def as_features(found: ArrayLike, n: int, name: str) -> Rows:

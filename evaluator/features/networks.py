@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluator.features.base import as_features, as_images
+from evaluator.features.base import as_features, image_batches
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
 
@@ -51,7 +51,7 @@ class TorchFeatures:
         """Features [n, f], float64."""
         import torch
 
-        parts = torch.split(torch.from_numpy(as_images(rows, self._shape)), self._batch)
+        parts = map(torch.from_numpy, image_batches(rows, self._shape, self._batch))
         with torch.inference_mode():
             made = [self._module(part.to(self._device)).float().cpu().numpy() for part in parts]
         return as_features(np.concatenate(made), len(rows), self.name)

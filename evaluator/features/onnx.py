@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from evaluator.features.base import as_features, as_images
+from evaluator.features.base import as_features, image_batches
 from evaluator.models.base import Rows
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
@@ -45,13 +46,14 @@ class OnnxFeatures:
 
     def __call__(self, rows: Rows) -> Rows:
         """Features [n, f], float64."""
-        images = as_images(rows, self._shape)
-        parts = (images[start : start + self._batch] for start in range(0, len(images), self._batch))
+        made = [self._made_of(images) for images in image_batches(rows, self._shape, self._batch)]
+        return as_features(np.concatenate(made), len(rows), self.name)
+
+    def _made_of(self, images: NDArray[np.float32]) -> Any:
         with refused(
             f"the network {self.name!r} cannot be run on pictures [n, {', '.join(map(str, images.shape[1:]))}]"
         ):
-            made = [self._session.run([self._output], {self._input: part})[0] for part in parts]
-        return as_features(np.concatenate(made), len(rows), self.name)
+            return self._session.run([self._output], {self._input: images})[0]
 
 
 def _read(path: Path) -> bytes:

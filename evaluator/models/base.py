@@ -6,9 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.geometry import Rows
+from evaluator.row_parts import RowParts, parts_of, slices
 from hygiene.errors import ConfigurationError
 
-__all__ = ["GenerativeModel", "Rows", "Trainable", "Weights", "checked_bias", "checked_rows"]
+__all__ = [
+    "GenerativeModel",
+    "Rows",
+    "SamplesInto",
+    "Trainable",
+    "Weights",
+    "checked_bias",
+    "checked_rows",
+    "kept_rows",
+]
 
 Weights = dict[str, NDArray[Any]]
 """What a model has learned, by name."""
@@ -28,11 +38,21 @@ class GenerativeModel(Protocol):
     name: str
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Learn from `samples`, float64 [n, d]."""
+        """Learn from `samples` [n, d], an array or, as numpy sees it, one (`RowParts`), in the type that the loop keeps
+        its rows in. `checked_rows` makes float64 of them, `kept_rows` leaves them as they are."""
         ...
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` new rows [n, d], drawn with sampling bias λ in (0, 1]."""
+        ...
+
+
+@runtime_checkable
+class SamplesInto(GenerativeModel, Protocol):
+    """A generator of wide rows, which never holds all of its samples but where they are wanted."""
+
+    def sample_into(self, rows: Rows, sampling_bias: float, rng: np.random.Generator) -> None:
+        """Fill `rows` [n, d], of any floating type, with what `sample` would return."""
         ...
 
 
@@ -61,9 +81,25 @@ def checked_rows(samples: ArrayLike, at_least: int) -> Rows:
     rows = np.asarray(samples, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[0] < at_least:
         raise ConfigurationError(f"got samples of shape {rows.shape}, expected [n, d] with n ≥ {at_least}")
+    _check_finite(rows)
+    return rows
+
+
+def kept_rows(samples: ArrayLike | RowParts, at_least: int) -> Rows | RowParts:
+    """`samples` [n, d] in the type they are kept in, and refused as by `checked_rows`: float64 in one array, what is
+    narrower in parts, whose rows `[index]` and `row_parts.blocks` give without a copy of all."""
+    rows = samples if isinstance(samples, RowParts) else RowParts((np.asarray(samples),))
+    if rows.dtype not in (np.float32, np.float16) or rows.parts[0].ndim != 2 or len(rows) < at_least:
+        return checked_rows(samples, at_least)
+    for part in parts_of(rows):
+        for at in slices(part):
+            _check_finite(part[at])
+    return rows
+
+
+def _check_finite(rows: NDArray[Any]) -> None:
     if not np.isfinite(rows).all():
         raise ConfigurationError("the samples hold values that are not finite: clean them before fitting")
-    return rows
 
 
 def checked_bias(sampling_bias: float) -> float:

@@ -208,7 +208,7 @@ def _learn(
 
     even = torch.arange(model.batch) / model.batch
     draws = zip(
-        batches(rows, model.batch, source),
+        batches(rows.shape[1], model.batch, source),
         ahead(normals, source, model.batch, rows.shape[2]),
         ahead(uniforms, source, 1 + model.batch),
         strict=True,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
 from evaluator.models.clusters import check_classes, classes_of
 from evaluator.models.conditions import numbered
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
-from evaluator.models.denoising import Denoiser, check_diffusers
-from evaluator.models.labels import parted, with_labels
+from evaluator.models.denoising import AT_ONCE, Denoiser, check_diffusers
+from evaluator.models.labels import parted
 from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, square_side, unfolded
 from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
@@ -90,7 +90,7 @@ class DdpmUnet:
 
         With labels the samples have one number more.
         """
-        rows, labels = parted(checked_rows(samples, at_least=max(2, self.clusters)), self.labels)
+        rows, labels = parted(kept_rows(samples, at_least=max(2, self.clusters)), self.labels)
         side = self._checked_side(rows.shape[1])
         self._check_machine()
         from torch import from_numpy
@@ -109,6 +109,7 @@ class DdpmUnet:
             if start is None:
                 self._denoiser = self._made(side, source)
             pictures, classes = folded(scaled, self.channels, side), from_numpy(found.labels)
+            del scaled  # in colour the pictures are a copy, and training takes long
             self._denoiser.learn(pictures, classes, self.steps, self.batch, self.rate, source)
 
     def weights(self) -> Weights:
@@ -175,17 +176,25 @@ class DdpmUnet:
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, channels · side²], with labels and one number more."""
+        rows = np.empty((n, self._scale.mean.size + bool(self.labels)))
+        self.sample_into(rows, sampling_bias, rng)
+        return rows
+
+    def sample_into(self, rows: Rows, sampling_bias: float, rng: np.random.Generator) -> None:
+        """Fill `rows` [n, channels · side²], with labels and one number more, with draws."""
         import torch
 
-        bias = checked_bias(sampling_bias)
+        bias, d = checked_bias(sampling_bias), self._scale.mean.size
         if self.classes and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
         source = source_on(self.device, rng)
-        chosen = rng.choice(len(self.shares), n, p=self.shares)
+        chosen = rng.choice(len(self.shares), len(rows), p=self.shares)
+        rows[:, d:] = chosen[:, None]  # the label, where there is a column for one
         with one_thread(), torch.inference_mode():
-            pictures = self._denoiser.sample(torch.from_numpy(chosen), bias, self.sampling_steps, self.eta, source)
-            rows = self._scale.outward(unfolded(pictures))
-        return with_labels(rows, chosen) if self.labels else rows
+            for start in range(0, len(rows), AT_ONCE):
+                part = torch.from_numpy(chosen[start : start + AT_ONCE])
+                pictures = self._denoiser.sample(part, bias, self.sampling_steps, self.eta, source)
+                rows[start : start + AT_ONCE, :d] = self._scale.outward(unfolded(pictures))
 
 
 def _levels(side: int) -> tuple[int, ...]:

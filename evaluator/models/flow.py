@@ -87,7 +87,7 @@ class Flow:
         from evaluator.models.stacked import ahead, batches, normals, train
 
         draws = zip(
-            batches(scores[None], self.batch, [source]),
+            batches(len(scores), self.batch, [source]),
             ahead(normals, [source], self.batch, scores.shape[1]),
             strict=True,
         )

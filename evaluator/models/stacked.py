@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 
 from evaluator.models.base import Rows, Weights
 from evaluator.models.weights import one
+from evaluator.row_parts import RowParts, blocks
 
 WARM_UP = 100  # steps until the learning rate is full
 DECAY = 0.98  # of the running mean of the weights, taken every EVERY steps
@@ -70,10 +73,10 @@ def ahead(draw: Callable[..., Tensor], generators: Sequence[torch.Generator], *s
         yield from draw(generators, AHEAD, *shape).unbind(1)
 
 
-def batches(rows: Tensor, count: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
-    """Indices [members, count] of rows [members, n, ...], each member's own, with replacement; endless."""
+def batches(n: int, count: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
+    """Indices [members, count] of `n` rows, each member's own, with replacement; endless."""
     for share in ahead(uniforms, generators, count):
-        yield (share * rows.shape[1]).long().clamp_(max=rows.shape[1] - 1)
+        yield (share * n).long().clamp_(max=n - 1)
 
 
 def gathered(rows: Tensor, indices: Tensor) -> Tensor:
@@ -126,9 +129,9 @@ def together(weights: Sequence[Weights]) -> Weights:
 class Scale:
     """Rows [n, d] <-> float32 of mean 0 and mean variance 1; one factor for all columns keeps their proportions."""
 
-    def __init__(self, rows: Rows) -> None:
-        self.mean = rows.mean(axis=0)
-        self.factor = max(float((rows - self.mean).std()), float(np.finfo(np.float64).tiny))
+    def __init__(self, rows: Rows | RowParts) -> None:
+        self.mean: Rows = reduce(np.add, (block.sum(axis=0) for block in blocks(rows))) / len(rows)
+        self.factor = max(_deviation(rows, self.mean), float(np.finfo(np.float64).tiny))
 
     @classmethod
     def restored(cls, weights: Weights) -> Scale:
@@ -140,10 +143,27 @@ class Scale:
     def weights(self) -> Weights:
         return {"mean": self.mean, "factor": np.array([self.factor])}
 
-    def inward(self, rows: Rows) -> Tensor:
-        scaled: NDArray[np.float32] = ((rows - self.mean) / self.factor).astype(np.float32)
+    def inward(self, rows: Rows | RowParts) -> Tensor:
+        scaled, start = np.empty(rows.shape, dtype=np.float32), 0
+        for block in blocks(rows):
+            scaled[start : start + len(block)] = (block - self.mean) / self.factor
+            start += len(block)
         return torch.from_numpy(scaled)
+
+    def inward_on(self, device: str) -> Callable[[NDArray[Any]], Tensor]:
+        """The same on `device`, to the same bits, of rows [n, d] in any floating type: for batches of them."""
+        mean = torch.from_numpy(self.mean).to(device)
+        factor = torch.tensor(self.factor, dtype=mean.dtype, device=device)  # by a number CUDA would not divide
+        return lambda rows: ((torch.from_numpy(rows).to(device).double() - mean) / factor).float()
 
     def outward(self, scaled: Tensor) -> Rows:
         rows: Rows = self.mean + self.factor * scaled.numpy().astype(np.float64)
         return rows
+
+
+def _deviation(rows: Rows | RowParts, mean: Rows) -> float:
+    """Of all numbers of rows [n, d] from their column's `mean` [d]."""
+    if not isinstance(rows, RowParts):
+        return float((rows - mean).std())
+    squares = sum(float(np.square(block - mean).sum()) for block in blocks(rows))
+    return math.sqrt(squares / (len(rows) * mean.size))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
 from evaluator.models.pictures import (
     check_device,
     check_machine,
@@ -19,6 +20,7 @@ from evaluator.models.pictures import (
     unfolded,
 )
 from evaluator.models.weights import given, part, prefixed, taken
+from evaluator.row_parts import RowParts
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -86,7 +88,7 @@ class StyleGan2:
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """Train on `samples` [n, channels · side²], n ≥ 2; on from `start`, both networks of it."""
-        rows = checked_rows(samples, at_least=2)
+        rows = kept_rows(samples, at_least=2)
         self._side = self._checked_side(rows.shape[1])
         check_machine(self.device)
         from evaluator.models.stacked import Scale
@@ -98,7 +100,7 @@ class StyleGan2:
                 self._make(source)
             else:
                 self.restore(start)
-            self._compete(folded(self._scale.inward(rows), self.channels, self._side), source)
+            self._compete(rows, source)
             self._find_centre()
 
     def _make(self, source: torch.Generator) -> None:
@@ -144,7 +146,7 @@ class StyleGan2:
             )
         return side
 
-    def _compete(self, pictures: torch.Tensor, source: torch.Generator) -> None:
+    def _compete(self, rows: Rows | RowParts, source: torch.Generator) -> None:
         """Discriminator and generator in turns, each regularised once in a while (§3.1)."""
         import torch
 
@@ -152,23 +154,25 @@ class StyleGan2:
         from evaluator.models.stylegan2_losses import PathLength
 
         optimiser = torch.optim.Adam(self._discriminator.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
-        lengths, turns = PathLength(), itertools.count()
+        lengths, turns, pictures = PathLength(), itertools.count(), self._batches(rows, source)
 
         def loss() -> torch.Tensor:
             turn = next(turns)
             optimiser.zero_grad()
-            torch.autograd.backward(self._judgement(self._batch(pictures, source), turn, source))
+            torch.autograd.backward(self._judgement(next(pictures), turn, source))
             optimiser.step()
             return self._persuasion(lengths, turn, source)
 
         train(self._generator, loss, self.steps, self.rate, MOMENTS)
 
-    def _batch(self, pictures: torch.Tensor, source: torch.Generator) -> torch.Tensor:
-        """Pictures [batch, channels, side, side] of the training set, with replacement, on the device."""
+    def _batches(self, rows: Rows | RowParts, source: torch.Generator) -> Iterator[torch.Tensor]:
+        """Pictures [batch, channels, side, side] of rows [n, d], with replacement, on the device; endless."""
         import torch
 
-        chosen = torch.randint(len(pictures), (self.batch,), generator=source, device=self.device)
-        return pictures[chosen.cpu()].to(self.device)
+        inward = self._scale.inward_on(self.device)
+        while True:
+            chosen = torch.randint(len(rows), (self.batch,), generator=source, device=self.device)
+            yield folded(inward(rows[chosen.cpu().numpy()]), self.channels, self._side)
 
     def _judgement(self, real: torch.Tensor, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the discriminator minimises."""
@@ -199,12 +203,19 @@ class StyleGan2:
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, channels · side²]."""
+        rows = np.empty((n, self._scale.mean.size))
+        self.sample_into(rows, sampling_bias, rng)
+        return rows
+
+    def sample_into(self, rows: Rows, sampling_bias: float, rng: np.random.Generator) -> None:
+        """Fill `rows` [n, channels · side²] with draws."""
         import torch
 
         bias, source = checked_bias(sampling_bias), source_on(self.device, rng)
         with one_thread(), torch.inference_mode(), precision(self.device):
-            parts = [self._drawn(min(AT_ONCE, n - start), bias, source) for start in range(0, n, AT_ONCE)]
-            return self._scale.outward(unfolded(torch.cat(parts)))
+            for start in range(0, len(rows), AT_ONCE):
+                part = rows[start : start + AT_ONCE]
+                part[:] = self._scale.outward(unfolded(self._drawn(len(part), bias, source)))
 
     def _drawn(self, n: int, bias: float, source: torch.Generator) -> torch.Tensor:
         """Pictures [n, channels, side, side], of w drawn towards their centre."""

@@ -89,7 +89,9 @@ class Vae:
     def _learn(self, rows: torch.Tensor, source: list[torch.Generator]) -> None:
         from evaluator.models.stacked import ahead, batches, gathered, normals, train
 
-        draws = zip(batches(rows, self.batch, source), ahead(normals, source, self.batch, self.latent), strict=True)
+        draws = zip(
+            batches(rows.shape[1], self.batch, source), ahead(normals, source, self.batch, self.latent), strict=True
+        )
 
         def loss() -> torch.Tensor:
             chosen, noise = next(draws)

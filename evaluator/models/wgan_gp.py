@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
 from evaluator.models.weights import given, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
@@ -60,9 +60,9 @@ class Wasserstein(ABC):
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """Train on `samples` [n, d], n ≥ 2; on from `start`, both networks of it."""
-        from evaluator.models.stacked import Scale, batches, gathered, generators
+        from evaluator.models.stacked import Scale, batches, generators
 
-        rows = checked_rows(samples, at_least=2)
+        rows = kept_rows(samples, at_least=2)
         with one_thread():
             source = generators([rng])
             if start is None:
@@ -70,8 +70,9 @@ class Wasserstein(ABC):
                 self._make(source[0])
             else:
                 self.restore(start)
-            scaled = self._scale.inward(rows)[None]
-            self._compete((gathered(scaled, chosen) for chosen in batches(scaled, self.batch, source)), source)
+            chosen = (each[0].numpy() for each in batches(len(rows), self.batch, source))
+            inward = self._scale.inward_on(self.device)
+            self._compete((inward(rows[each])[None] for each in chosen), source)
 
     def _make(self, source: torch.Generator) -> None:
         """Two untrained networks."""
@@ -101,7 +102,7 @@ class Wasserstein(ABC):
 
         latents = self._placed(ahead(normals, source, self.batch, self.latent))
         shares = self._placed(ahead(uniforms, source, self.batch, 1))
-        real, critic = self._placed(rows), self._critic
+        real, critic = rows, self._critic
         optimiser = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
 
         def loss() -> torch.Tensor:
@@ -122,15 +123,22 @@ class Wasserstein(ABC):
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""
+        rows = np.empty((n, self._scale.mean.size))
+        self.sample_into(rows, sampling_bias, rng)
+        return rows
+
+    def sample_into(self, rows: Rows, sampling_bias: float, rng: np.random.Generator) -> None:
+        """Fill `rows` [n, d] with draws."""
         import torch
 
         from evaluator.models.stacked import generators, normals
 
         spread = math.sqrt(checked_bias(sampling_bias))
         with one_thread(), torch.inference_mode():
-            latents = torch.split(spread * normals(generators([rng]), n, self.latent), AT_ONCE, dim=1)
-            made = [self._generator(part.to(self.device)).cpu() for part in latents]
-            return self._scale.outward(torch.cat(made, dim=1)[0])
+            latents = spread * normals(generators([rng]), len(rows), self.latent)
+            for start in range(0, len(rows), AT_ONCE):
+                part = latents[:, start : start + AT_ONCE].to(self.device)
+                rows[start : start + AT_ONCE] = self._scale.outward(self._generator(part)[0].cpu())
 
 
 @dataclass

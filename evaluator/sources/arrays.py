@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from evaluator.models.base import Rows, checked_rows
 from evaluator.models.labels import with_labels
+from evaluator.pictures import LEVELS
 from evaluator.reading import refused
+from evaluator.row_parts import narrowed, slices
 from evaluator.sources.base import Labelled
 from hygiene.errors import ConfigurationError
 
@@ -25,6 +27,7 @@ class ArraySource:
     held_out  other rows of the same kind, for metrics only: no model and no feature network may learn from them
     repeats   whether a loop may draw a row again in a later generation; otherwise it ends with an error instead
     carries   whether draws bring labels along, where there are any: rows [n, d + 1] (`evaluator.models.labels`)
+    drawn     the type of what is drawn, float64 or a narrower one (`evaluator.row_parts`)
     """
 
     rows: NDArray[Any] = field(repr=False)
@@ -33,6 +36,7 @@ class ArraySource:
     held_out: "ArraySource | None" = field(default=None, repr=False)
     repeats: bool = False
     carries: bool = False
+    drawn: str = "float64"
 
     def __post_init__(self) -> None:
         rows = self.rows if self.rows.dtype == np.uint8 and self.rows.ndim == 2 else checked_rows(self.rows, at_least=1)
@@ -48,7 +52,7 @@ class ArraySource:
     @property
     def all_rows(self) -> Rows:
         """Every row [n, d], float64, in the order of `labels`."""
-        return _as_floats(self.rows)
+        return _as_floats(self.rows, np.arange(len(self.rows)), "float64")
 
     @property
     def labelled(self) -> Labelled | None:
@@ -71,12 +75,17 @@ class ArraySource:
                 f"asked for {asked}, the source holds {len(self.rows)}: ask for fewer, or use an oracle"
             )
         chosen = rng.permutation(len(self.rows))[start : start + n]
-        rows = _as_floats(self.rows[chosen])
+        rows = _as_floats(self.rows, chosen, self.drawn)
         return with_labels(rows, self.labels[chosen]) if self.carries and self.labels is not None else rows
 
 
-def _as_floats(rows: NDArray[Any]) -> Rows:
-    return rows / 255.0 if rows.dtype == np.uint8 else np.asarray(rows, dtype=np.float64)
+def _as_floats(rows: NDArray[Any], chosen: NDArray[np.int64], kind: str) -> Rows:
+    """The `chosen` [k] of `rows` [n, d] in the type `kind`, with no copy of all of them in another one."""
+    floats = np.empty((len(chosen), rows.shape[1]), dtype=kind)
+    scale = LEVELS if rows.dtype == np.uint8 else 1.0
+    for at in slices(floats):
+        floats[at] = narrowed(rows[chosen[at]] / scale, kind)
+    return floats
 
 
 def without_copies(source: ArraySource, of: ArraySource) -> ArraySource | None:

@@ -105,7 +105,7 @@ def test_every_row_keeps_its_label(kind: str, world: dict[str, Any]) -> None:
         assert step.state is not None
         assert step.n_synthetic > 0 or step.generation == 1
         for carried in (step.state.training_set, step.state.pool):
-            rows, labels = parted(carried, CLASSES)
+            rows, labels = parted(np.asarray(carried), CLASSES)
             assert rows.shape[1] == DIMENSION
             np.testing.assert_array_equal(shown(rows), labels)
         assert step.samples.shape == (16, DIMENSION)

@@ -157,7 +157,7 @@ def test_a_threshold_on_a_weak_mark_turns_the_model_against_the_key():
 
 def fitted_moments(config: LoopConfig, burn: int) -> tuple[float, float]:
     """Mean over generations and coordinates of σ² (maximum likelihood) and μ² of the training sets."""
-    sets = [step.state.training_set for step in run_loop(config) if step.generation > burn]
+    sets = [np.asarray(step.state.training_set) for step in run_loop(config) if step.generation > burn]
     return float(np.mean([rows.var(axis=0) for rows in sets])), float(
         np.mean([rows.mean(axis=0) ** 2 for rows in sets])
     )

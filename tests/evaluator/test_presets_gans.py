@@ -58,6 +58,7 @@ def test_the_papers_sizes_of_stylegan2():
     }
     grown = arms[AUGMENTED].config
     assert (grown.pool, grown.n_r, grown.n_s) == ("all", 60_000, 60_000)
+    assert {arm.config.rows for arm in arms.values()} == {"float16"}
     assert (grown.source.parameters["path"], grown.source.parameters["size"]) == ("/images", 128)
     assert not preset.lacks
     assert "inception.safetensors" in make_preset("mad-ffhq-stylegan2", "paper").lacks
