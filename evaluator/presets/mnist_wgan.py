@@ -26,7 +26,7 @@ GULRAJANI = {"latent": 128, "width": 64, "kernel": 5, "smooth": False, "critic_s
 def mnist_wgan(scale: str, data: Path | None = None) -> Preset:
     """mad-mnist-wgan."""
     small = scale == "small"
-    samples, generations, measured = (900, 6, 900) if small else (60_000, 100, 10_000)
+    samples, generations, measured = (900, 30, 900) if small else (60_000, 100, 10_000)
     pictures = mnist_or_like(data, "digits_oracle") if small else mnist_or_like(data, repeats=True)
     training = (
         {"steps": 500, "latent": 32, "width": 16, "critic_steps": 1, "rate": 1.6e-2}
