@@ -50,7 +50,7 @@ def ffhq_stylegan2(scale: str, data: Path | None = None) -> Preset:
     """mad-ffhq-stylegan2. The small scale takes scikit-learn's digits, or 8 × 8 grey pictures of the folder `data`."""
     paper = scale == "paper"
     world = faces(data) if paper else small_pictures(data)
-    lengths = {CLOSED: 9, BIASED: 5, AUGMENTED: 6} if paper else {CLOSED: 4, BIASED: 3, AUGMENTED: 3}
+    lengths = {CLOSED: 9, BIASED: 5, AUGMENTED: 6}
     return Preset(
         "mad-ffhq-stylegan2",
         f"StyleGAN2 on {world.told}: {world.samples} samples per generation; {lengths[CLOSED]} generations at ψ = 1, "
