@@ -43,7 +43,7 @@ def mark_amplification(scale: str) -> Preset:
     """mark-amplification."""
     seeds, generations = (8, 10) if scale == "paper" else (2, 6)
     demo = {arm.label: arm.config for arm in mark_arms(Scale(mark_generations=generations))}
-    configs = demo | _rotating(demo) | _adopting(demo)
+    configs = demo | rotating(demo) | adopting(demo)
     laws = _laws(generations)
     return Preset(
         "mark-amplification",
@@ -55,14 +55,16 @@ def mark_amplification(scale: str) -> Preset:
     )
 
 
-def _rotating(demo: dict[str, LoopConfig]) -> dict[str, LoopConfig]:
+def rotating(demo: dict[str, LoopConfig]) -> dict[str, LoopConfig]:
+    """The blind loops of `demo` with a key per generation."""
     return {
         f"rotating keys, {label}": replace(demo[label], tagging=Tagging("blind", STRENGTH, rotate=True))
         for label in ("blind fresh_data r=0", "blind fully_synthetic r=0")
     }
 
 
-def _adopting(demo: dict[str, LoopConfig]) -> dict[str, LoopConfig]:
+def adopting(demo: dict[str, LoopConfig]) -> dict[str, LoopConfig]:
+    """The blind loop with fresh data where only some tag, without a filter and behind one."""
     base = demo["blind fresh_data r=0"]
     made = {}
     for share, recall in ((0.5, 0.0), (0.25, 0.0), (0.5, 0.9)):
@@ -128,11 +130,11 @@ def told(arm: str) -> str:
     return arm.replace("_", " ").replace(" r=", ", r = ")
 
 
-def transfer(arm: str, share: float, measured: Measured) -> Estimate:
-    """κ of an arm whose training sets are tagged to `share`: raw mark of a generation over the mean mark of what it
-    learned from, share × the mark published before it."""
-    raw, published = (measured[arm][probe] for probe in (RAW, PUBLISHED))
-    return Estimate.of(raw[:, 1:].mean(axis=1) / (share * published[:, :-1].mean(axis=1)))
+def transfer(arm: str, share: float | Series, measured: Measured, probe: str = RAW) -> Estimate:
+    """κ of an arm whose training sets are synthetic to `share`, one or [seeds, generations − 1]: `probe` of a
+    generation over the mean mark of what it learned from, share × the mark published before it."""
+    raw, published = measured[arm][probe], measured[arm][PUBLISHED]
+    return Estimate.of(raw[:, 1:].mean(axis=1) / (share * published[:, :-1]).mean(axis=1))
 
 
 def _transfers(demo: dict[str, LoopConfig]) -> list[Comparison]:
