@@ -1,7 +1,6 @@
 """Many loops at once: arms × seeds over processes, with what they share prepared once per process."""
 
 import contextlib
-import signal
 from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from multiprocessing import get_context
@@ -14,7 +13,7 @@ from evaluator.generation import Generation
 from evaluator.setup import Setup, check_choices, prepare, setup_key
 from evaluator.side_by_side import Outcome, grouped, run_side_by_side
 from evaluator.threads import one_thread
-from hygiene.engines import WorkerLost
+from hygiene.engines import WorkerLost, follow_parent
 from hygiene.errors import ConfigurationError, HygieneError, InfeasibleError
 
 Job = tuple[int, LoopConfig, Path | None]
@@ -74,8 +73,8 @@ def _here(groups: Sequence[Group]) -> Outcomes:
 
 
 def _spread(groups: Sequence[Group], workers: int) -> Outcomes:
-    """One pipe per process rather than an executor: a dead process is an end of file here, a dead parent is one
-    there, and no process outlives the loop that reads them. Each prepares its own ground: what is handed to a
+    """One pipe per process rather than an executor: a dead process is an end of file here, and no process outlives
+    the loop that reads them. Each prepares its own ground: what is handed to a
     starting process beyond 64 KiB blocks for ever when that process dies early."""
     waiting = iter(groups)
     crew: dict[Connection, BaseProcess] = {}
@@ -138,7 +137,7 @@ def _lost(process: BaseProcess) -> WorkerLost:
 
 def _serve(line: Connection) -> None:
     """Run what comes down the line until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent decides
+    follow_parent()
     prepared: dict[str, Setup] = {}
     with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
         while True:

@@ -46,7 +46,7 @@ def processes(workers: int = 1) -> Iterator[Run]:
         return
     with one_thread_each():
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=follow_parent)
         try:
             yield partial(_in_order, pool, workers)
         finally:
@@ -93,7 +93,7 @@ def _in_order(
         ) from None
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Stop when the parent is gone, however it ended, and not before."""
     # Ctrl-C reaches the whole process group; the parent alone decides, so that no shard is torn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
