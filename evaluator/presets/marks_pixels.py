@@ -22,6 +22,7 @@ UNTAGGED, SMALLER = "untagged", "blind, half size, JPEG 75, filter p ≤ 1e-6"
 ROTATING = "blind, rotating keys"
 MAX_P = 1e-6
 GAN = Choice("wgan_gp_images", {"steps": 300})  # a quarter of a minute of CPU time for 600 pictures
+UNET = Choice("ddpm_unet", {"steps": 300, "width": 8, "batch": 16, "rate": 5e-3, "sampling_steps": 25})
 PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
 
 WAYS: dict[str, tuple[dict[str, Any], Filter, Processing]] = {
@@ -82,6 +83,7 @@ def mark_pixels(scale: str, data: Path | None = None) -> Preset:
     if paper:
         cases.append(Case(Choice("ddpm_mlp", {"steps": 1500}), "spread", CLOSED, BASIC[:2]))
         cases += [Case(GAN, "spread", loop, BASIC[:2]) for loop in SHARES]
+        cases.append(Case(UNET, "spread", CLOSED, BASIC[:2]))
     about = f"What becomes of spread's mark of {PSNR:g} dB on {pictures.told} where generators learn from it"
     return _preset("mark-amplification-pixels", about, base, cases, pictures.lacks)
 
