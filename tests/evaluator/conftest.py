@@ -1,7 +1,7 @@
 """What all tests of the evaluator share."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evaluator.config import LoopConfig
+from evaluator.runs import run_in_folder
 from evaluator.threads import one_thread
 
 
@@ -18,6 +20,21 @@ def _one_thread() -> Iterator[None]:
     """As the commands run: OpenMP threads that wait for each other on a busy machine take fifty times as long."""
     with one_thread():
         yield
+
+
+@pytest.fixture
+def whole_and_stopped(tmp_path: Path) -> Callable[[LoopConfig], list[bytes]]:
+    """The lines of a run, and those of the same one that stops after generation 1 and goes on."""
+
+    def lines(config: LoopConfig) -> list[bytes]:
+        list(run_in_folder(config, tmp_path / "whole"))
+        run = run_in_folder(config, tmp_path / "run")
+        next(run)
+        run.close()
+        list(run_in_folder(config, tmp_path / "run"))
+        return [(tmp_path / name / "generations.jsonl").read_bytes() for name in ("whole", "run")]
+
+    return lines
 
 
 class Stripes:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from evaluator.models.base import Trainable
 from evaluator.models.conditions import Conditions
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.pipeline import Pipeline
-from evaluator.runs import run_in_folder
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -306,6 +306,7 @@ class TestInALoop:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         request: pytest.FixtureRequest,
+        whole_and_stopped: Callable[[LoopConfig], list[bytes]],
     ) -> None:
         folder = request.getfixturevalue(kind)
 
@@ -325,14 +326,9 @@ class TestInALoop:
             sampling_bias=0.8,
             warm_start=True,
         )  # fmt: skip
-        steps = list(run_in_folder(config, tmp_path / "whole"))
-        assert len(steps) == 3
-        run = run_in_folder(config, tmp_path / "run")
-        next(run)
-        run.close()
-        list(run_in_folder(config, tmp_path / "run"))
-        files = [(tmp_path / name / "generations.jsonl").read_bytes() for name in ("whole", "run")]
-        assert files[0] == files[1]
+        whole, stopped = whole_and_stopped(config)
+        assert whole == stopped
+        assert whole.count(b"\n") == 3
 
 
 class TestWhatIsRefused:

@@ -14,7 +14,6 @@ from evaluator.config import Choice, LoopConfig
 from evaluator.models import make_model
 from evaluator.models.base import Trainable
 from evaluator.models.pipeline import Pipeline
-from evaluator.runs import run_in_folder
 from hygiene.errors import ConfigurationError
 
 SIDE, COLOURS = 8, 3
@@ -150,7 +149,7 @@ def test_a_learned_variance_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("fit_steps", [0, 2])
-def test_in_a_loop_with_a_warm_start_it_goes_on_to_the_same_bytes(folder, tmp_path, fit_steps):
+def test_in_a_loop_with_a_warm_start_it_goes_on_to_the_same_bytes(folder, tmp_path, fit_steps, whole_and_stopped):
     np.savez(tmp_path / "pictures.npz", samples=rows(60))
     config = LoopConfig(
         loop="fully_synthetic", n_ini=20, n_s=20, generations=3, n_reference=20, metrics={"frechet": {}},
@@ -159,13 +158,8 @@ def test_in_a_loop_with_a_warm_start_it_goes_on_to_the_same_bytes(folder, tmp_pa
         model=Choice("pipeline", {"path": str(folder), "steps": 2, "fit_steps": fit_steps}),
         warm_start=True,
     )  # fmt: skip
-    list(run_in_folder(config, tmp_path / "whole"))
-    run = run_in_folder(config, tmp_path / "run")
-    next(run)
-    run.close()
-    list(run_in_folder(config, tmp_path / "run"))
-    files = [(tmp_path / name / "generations.jsonl").read_bytes() for name in ("whole", "run")]
-    assert files[0] == files[1]
+    whole, stopped = whole_and_stopped(config)
+    assert whole == stopped
 
 
 def test_nothing_is_looked_for_elsewhere(tmp_path, monkeypatch):

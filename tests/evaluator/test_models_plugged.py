@@ -165,15 +165,9 @@ def test_errors_of_a_users_code_are_one_line_on_the_command_line(tmp_path):
     )
 
 
-def test_a_run_of_ones_own_goes_on_to_the_same_bytes(tmp_path):
-    config = own("mine:factory")
-    list(run_in_folder(config, tmp_path / "whole"))
-    run = run_in_folder(config, tmp_path / "run")
-    next(run)
-    run.close()
-    list(run_in_folder(config, tmp_path / "run"))
-    files = [(tmp_path / name / "generations.jsonl").read_bytes() for name in ("whole", "run")]
-    assert files[0] == files[1]
+def test_a_run_of_ones_own_goes_on_to_the_same_bytes(whole_and_stopped):
+    whole, stopped = whole_and_stopped(own("mine:factory"))
+    assert whole == stopped
 
 
 def test_python_hands_over_a_generator_itself():
