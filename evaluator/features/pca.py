@@ -24,10 +24,9 @@ class Pca:
                 f"components is {components}, expected 1 to {most} for {len(rows)} rows of {rows.shape[1]} numbers"
             )
         self.name = "pca"
-        self.mean, covariance = moments(rows)
-        values, vectors = np.linalg.eigh(covariance)
-        self.directions = vectors[:, ::-1][:, :components]
-        self.explained = float(values[::-1][:components].sum() / max(values.sum(), np.finfo(np.float64).tiny))
+        self.mean, values, vectors = _principal(rows)
+        self.directions = vectors[:, :components]
+        self.explained = float(values[:components].sum() / max(values.sum(), np.finfo(np.float64).tiny))
 
     def __call__(self, rows: Rows) -> Rows:
         """Coordinates [n, components] of rows [n, d]."""
@@ -43,3 +42,17 @@ class Pca:
     def weights_digest(self) -> str:
         """SHA-256 of the mean and the directions, hexadecimal."""
         return hashlib.sha256(self.mean.tobytes() + np.ascontiguousarray(self.directions).tobytes()).hexdigest()
+
+
+def _principal(rows: Rows) -> tuple[Rows, Rows, Rows]:
+    """Mean [d] of rows [n, d], their variances along the principal directions, and these as columns [d, …].
+
+    The largest first. Of fewer rows than numbers there are n directions, and no matrix of d² numbers.
+    """
+    if len(rows) < rows.shape[1]:
+        mean = rows.mean(axis=0)
+        _, deviations, directions = np.linalg.svd(rows - mean, full_matrices=False)
+        return mean, deviations**2 / (len(rows) - 1), directions.T
+    mean, covariance = moments(rows)
+    values, vectors = np.linalg.eigh(covariance)
+    return mean, values[::-1], vectors[:, ::-1]

@@ -24,12 +24,13 @@ def normal(seed: int, n: int, d: int) -> Floats:
 
 
 class TestPca:
-    def test_equals_scikit_learns(self) -> None:
+    @pytest.mark.parametrize("d", [9, 300])
+    def test_equals_scikit_learns(self, d: int) -> None:
         from sklearn.decomposition import PCA
 
-        training, rows = normal(0, 200, 9) * np.arange(1, 10), normal(1, 30, 9)
+        training, rows = normal(0, 200, d) * np.arange(1, d + 1), normal(1, 30, d)
         theirs, ours = PCA(4, svd_solver="full").fit(training), Pca(training, 4)
-        np.testing.assert_allclose(np.abs(ours(rows)), np.abs(theirs.transform(rows)), atol=1e-9)
+        np.testing.assert_allclose(np.abs(ours(rows)), np.abs(theirs.transform(rows)), rtol=1e-9, atol=1e-9)
         assert ours.explained == pytest.approx(theirs.explained_variance_ratio_.sum())
 
     def test_all_components_keep_distances(self) -> None:
