@@ -14,7 +14,7 @@ from evaluator.presets.base import Curve, Panel
 from hygiene.files import write_text
 
 TAG, SURPLUS_DIGITS = re.compile("<[^>]*>"), re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
-COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d")
+COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d", "#e08e45", "#777777")
 
 
 class PlainLog(LogFormatter):
