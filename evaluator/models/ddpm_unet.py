@@ -11,7 +11,7 @@ from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
 from evaluator.models.clusters import check_classes, classes_of
 from evaluator.models.conditions import numbered
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
-from evaluator.models.denoising import AT_ONCE, Denoiser, check_diffusers
+from evaluator.models.denoising import Denoiser, check_diffusers
 from evaluator.models.labels import parted
 from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, square_side, unfolded
 from evaluator.models.weights import one, part, prefixed, taken
@@ -191,10 +191,10 @@ class DdpmUnet:
         chosen = rng.choice(len(self.shares), len(rows), p=self.shares)
         rows[:, d:] = chosen[:, None]  # the label, where there is a column for one
         with one_thread(), torch.inference_mode():
-            for start in range(0, len(rows), AT_ONCE):
-                part = torch.from_numpy(chosen[start : start + AT_ONCE])
-                pictures = self._denoiser.sample(part, bias, self.sampling_steps, self.eta, source)
-                rows[start : start + AT_ONCE, :d] = self._scale.outward(unfolded(pictures))
+            start, classes = 0, torch.from_numpy(chosen)
+            for pictures in self._denoiser.samples(classes, bias, self.sampling_steps, self.eta, source):
+                rows[start : start + len(pictures), :d] = self._scale.outward(unfolded(pictures))
+                start += len(pictures)
 
 
 def _levels(side: int) -> tuple[int, ...]:

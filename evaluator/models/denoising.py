@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -101,10 +101,11 @@ class Denoiser:
             train(self.network, loss, steps, rate)
         self.network.eval()
 
-    def sample(
+    def samples(
         self, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator
-    ) -> torch.Tensor:
-        """A picture of each of classes [n], [n, channels, side, side] on the CPU; `source` is on the device.
+    ) -> Iterator[torch.Tensor]:
+        """A picture of each of classes [n], some [k, channels, side, side] after others, on the CPU; `source` is on the
+        device.
 
         Without conditions classes only say how many.
 
@@ -113,8 +114,8 @@ class Denoiser:
         import torch
 
         _, height, width = _shape(self.network)
-        parts = torch.split(classes, max(1, min(AT_ONCE, PIXELS // (height * width))))
-        return torch.cat([self._denoised(part.to(self.device), bias, steps, eta, source).cpu() for part in parts])
+        for part in torch.split(classes, max(1, min(AT_ONCE, PIXELS // (height * width)))):
+            yield self._denoised(part.to(self.device), bias, steps, eta, source).cpu()
 
     def _denoised(
         self, classes: torch.Tensor, bias: float, steps: int, eta: float, source: torch.Generator

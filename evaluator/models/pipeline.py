@@ -137,7 +137,8 @@ class Pipeline:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
         chosen = rng.choice(len(self.shares), n, p=self.shares)
         with one_thread(), torch.inference_mode():
-            pictures = self._denoiser.sample(torch.from_numpy(chosen), bias, self.steps, self.eta, source)
+            classes = torch.from_numpy(chosen)
+            pictures = torch.cat([*self._denoiser.samples(classes, bias, self.steps, self.eta, source)])
             if self._space:
                 pictures = self._space.pictures(pictures, self._side)
             shares = (unfolded(pictures).numpy().astype(np.float64) + 1) / 2

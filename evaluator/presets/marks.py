@@ -42,7 +42,7 @@ class Law:
 def mark_amplification(scale: str) -> Preset:
     """mark-amplification."""
     seeds, generations = (8, 10) if scale == "paper" else (2, 6)
-    demo = {arm.label: arm.config for arm in mark_arms(Scale(mark_generations=generations))}
+    demo = demo_configs(generations)
     configs = demo | rotating(demo) | adopting(demo)
     laws = _laws(generations)
     return Preset(
@@ -53,6 +53,11 @@ def mark_amplification(scale: str) -> Preset:
         [*(_compared(law, generations) for law in laws), *_transfers(demo), *_damage(), *_readings()],
         partial(_panels, laws),
     )
+
+
+def demo_configs(generations: int) -> dict[str, LoopConfig]:
+    """The demo's loops of a mark, by label."""
+    return {arm.label: arm.config for arm in mark_arms(Scale(mark_generations=generations))}
 
 
 def rotating(demo: dict[str, LoopConfig]) -> dict[str, LoopConfig]:

@@ -10,8 +10,8 @@ from functools import partial
 
 from evaluator.config import Choice
 from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Panel, Preset, Series, median_curve
-from evaluator.presets.marks import LAST_KEY, PUBLISHED, RAW, last, told
-from evaluator.presets.marks_loops import UNTAGGED, MarkLoop, basic_loops, damage_row, demo_configs, other_loops
+from evaluator.presets.marks import LAST_KEY, PUBLISHED, RAW, demo_configs, last, told
+from evaluator.presets.marks_loops import UNTAGGED, MarkLoop, basic_loops, damage_row, other_loops
 
 MIXTURE = "mixture"
 LEARNED = ("vae", "ddpm_mlp", "flow", "wgan_gp")

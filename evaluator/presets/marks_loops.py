@@ -5,9 +5,8 @@ from functools import partial
 
 from evaluator import theory
 from evaluator.config import Filter, LoopConfig
-from evaluator.demo_loops import Scale, mark_arms
 from evaluator.presets.base import Comparison, Estimate, Measured
-from evaluator.presets.marks import HALF, LAST_KEY, RAW, adopting, last, rotating, transfer
+from evaluator.presets.marks import HALF, LAST_KEY, RAW, adopting, demo_configs, last, rotating, transfer
 
 RECALL = 0.9
 UNTAGGED = "none fully_synthetic r=0"
@@ -79,11 +78,6 @@ def other_loops(generations: int) -> dict[str, MarkLoop]:
         "blind fresh_data r=0.9": MarkLoop(demo["blind fresh_data r=0.9"], left),
         "informed fresh_data r=0.9": MarkLoop(replace(demo[INFORMED], filter=behind), left),
     }
-
-
-def demo_configs(generations: int) -> dict[str, LoopConfig]:
-    """The demo's loops of a mark, by label."""
-    return {arm.label: arm.config for arm in mark_arms(Scale(mark_generations=generations))}
 
 
 def damage_row(arm: str, untagged: str, told: str) -> Comparison:

@@ -215,7 +215,7 @@ class TestTraining:
         def distances(model: Pipeline) -> torch.Tensor:
             """Of a sample of each asked class to the mean of each class."""
             with torch.inference_mode():
-                found = model._denoiser.sample(asked, 1.0, STEPS, 0.0, noise_of())
+                found = torch.cat([*model._denoiser.samples(asked, 1.0, STEPS, 0.0, noise_of())])
             return torch.square(found[:, None] - means).mean(dim=(2, 3, 4))
 
         if tuned.labels:

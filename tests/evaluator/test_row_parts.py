@@ -164,7 +164,7 @@ class TestModels:
     ) -> None:
         model = make_model(name, **SMALL[name])
         model.fit(WHOLE, np.random.default_rng(1))
-        for module in ("stylegan2", "wgan_gp", "ddpm_unet"):
+        for module in ("stylegan2", "wgan_gp", "denoising"):
             monkeypatch.setattr(f"evaluator.models.{module}.AT_ONCE", 7)
         rows = np.full((20, 64), np.nan, dtype=kind)
         model.sample_into(rows, 0.8, np.random.default_rng(2))
