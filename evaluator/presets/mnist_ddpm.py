@@ -54,10 +54,7 @@ SMALL = Sizes(
     450,
     900,
     5,
-    Choice(
-        "ddpm_mlp",
-        {"steps": 3000, "width": 192, "depth": 3, "rate": 3e-3, "sampling_steps": 30, "labels": LABELS},
-    ),
+    Choice("ddpm_unet", {"width": 8, "sampling_steps": 25, "labels": LABELS}),
 )
 PAPER = Sizes(
     60_000,
@@ -77,7 +74,7 @@ def mnist_ddpm(scale: str, data: Path | None = None) -> Preset:
     sizes = PAPER if scale == "paper" else SMALL
     small, last = scale != "paper", sizes.generations
     pictures = mnist_or_like(data, "digits_oracle" if small else "")
-    network = "A small diffusion model of vectors in place of the U-Net" if small else "A diffusion U-Net, T = 500"
+    network = "A small diffusion U-Net" if small else "A diffusion U-Net, T = 500"
     return Preset(
         "mad-mnist-ddpm",
         f"{network}, guided, on {pictures.told}: {sizes.pictures} pictures, with fresh data {sizes.fresh} real and "

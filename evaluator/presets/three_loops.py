@@ -63,14 +63,16 @@ def _changed(arm: str, metric: str, measured: Measured) -> Estimate:
     return Estimate.of(change(measured[arm][metric]))
 
 
-def panels(metrics: Sequence[str], biases: Sequence[float], measured: Measured) -> list[Panel]:
+def panels(
+    metrics: Sequence[str], biases: Sequence[float], measured: Measured, loops: Sequence[str] = LOOPS
+) -> list[Panel]:
     """A plot per metric and λ with a line per loop."""
     return [
         Panel(
             f"λ = {bias:g}",
             "generation",
             told(metric),
-            [median_curve(told(loop), measured[label(loop, bias)][metric]) for loop in LOOPS],
+            [median_curve(told(loop), measured[label(loop, bias)][metric]) for loop in loops],
             log_y=metric == DISTANCE,
         )
         for metric in metrics

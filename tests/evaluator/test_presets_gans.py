@@ -45,6 +45,8 @@ def test_the_papers_sizes_of_the_wgan():
     assert (closed.n_ini, closed.n_s, closed.generations) == (60_000, 60_000, 100)
     assert (fresh.n_r, fresh.n_s, fresh.source.parameters["repeats"]) == (30_000, 30_000, True)
     assert closed.model.parameters["width"] == 64
+    grown = arms["synthetic_augmentation, growing pool, λ = 1"].config
+    assert (grown.loop, grown.pool, grown.n_r, grown.n_s) == ("synthetic_augmentation", "all", 60_000, 60_000)
     assert all(arm.seeds >= 3 for arm in arms.values())
 
 

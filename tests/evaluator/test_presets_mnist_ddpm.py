@@ -10,6 +10,7 @@ from evaluator.config import Choice
 from evaluator.presets import make_preset
 
 BIASES = (1.0, 0.8, 0.66, 0.5)
+CLOSED = "fully_synthetic, λ = 1"
 
 
 def test_the_papers_sizes():
@@ -26,10 +27,12 @@ def test_the_papers_sizes():
     assert {arm.seeds for arm in arms.values()} == {3}
 
 
-def test_the_small_scale_needs_no_pictures_and_says_what_stands_in():
+def test_the_small_scale_needs_no_pictures_and_has_the_papers_kind_of_network():
     preset = make_preset("mad-mnist-ddpm")
     assert not preset.lacks
-    assert "in place of the U-Net" in preset.about
+    models = [make_preset("mad-mnist-ddpm", scale, Path("/")).arms[CLOSED].config.model for scale in ("small", "paper")]
+    assert models[0].name == models[1].name == "ddpm_unet"
+    assert models[0].parameters["labels"] == models[1].parameters["labels"] == 10
     assert preset.arms.keys() == make_preset("mad-mnist-ddpm", "paper", Path("/")).arms.keys()
 
 
