@@ -15,8 +15,6 @@ from evaluator.presets.marks_loops import UNTAGGED, MarkLoop, basic_loops, damag
 
 MIXTURE = "mixture"
 LEARNED = ("vae", "ddpm_mlp", "flow", "wgan_gp")
-IN_ALL_LOOPS = (MIXTURE, "vae", "ddpm_mlp")
-"""Models that go through `other_loops` too, and through a closed loop in which nobody tags."""
 
 READINGS = {"raw_auc": "AUC of a single raw sample", "raw_z": "z of 100 raw samples"}
 WRONG_KEYS = {"wrong_key_z": "mean absolute z of 100 raw samples under wrong keys"}
@@ -29,7 +27,7 @@ def mark_learned(scale: str) -> Preset:
     seeds, generations, training = (3, 4, {}) if paper else (2, 3, {"steps": 200})
     models = {MIXTURE: Choice(MIXTURE)} | {name: Choice(name, training) for name in LEARNED}
     basic, other = basic_loops(generations), other_loops(generations)
-    more = IN_ALL_LOOPS if paper else (MIXTURE,)
+    more = tuple(models) if paper else (MIXTURE,)  # go through all loops, and through one in which nobody tags
     loops = {(name, label): loop for name in models for label, loop in basic.items()}
     loops |= {(name, label): loop for name in more for label, loop in other.items()}
     untagged = {(name, UNTAGGED): demo_configs(generations)[UNTAGGED] for name in more}
