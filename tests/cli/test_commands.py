@@ -184,6 +184,13 @@ def test_calibrate_overwrites_calibrations_only(shop, tmp_path):
         assert call("calibrate", shop / "tagged", tmp_path / "calibration.json", *key)[0] == 0
 
 
+def test_calibrate_refuses_a_folder_it_cannot_write_to_before_it_scores(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    monkeypatch.setattr("hygiene.pipeline.calibrate", lambda *_, **__: pytest.fail("scored"))
+    code, _, err = call("calibrate", shop / "tagged", tmp_path / "c.json", "--key", shop / "my.key")
+    assert (code, "c.json: expected the name of a file in a folder that can be written to" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
