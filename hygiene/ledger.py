@@ -121,7 +121,7 @@ def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} is a file: expected a folder to write to")
     if not out.exists() and out.suffix.lower() in PICTURE_SUFFIXES:
-        raise ConfigurationError(f"{out} is named like a picture: expected a folder, in which pictures keep their names")
+        raise ConfigurationError(f"{out} is named like a picture: expected a folder, where pictures keep their names")
     earlier = files.read_json(out / MANIFEST)
     if isinstance(earlier, dict) and earlier.get("tool") == "hygiene" and earlier.get("command") == command:
         if earlier.get("source") != str(here):
