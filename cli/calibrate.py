@@ -1,5 +1,6 @@
 """`hygiene calibrate`."""
 
+import os
 import statistics
 from pathlib import Path
 
@@ -46,8 +47,8 @@ def calibrate(
     from hygiene.pipeline import calibrate as calibrate_dataset
 
     detectors = wanted.detectors()
-    if out.is_dir() or not out.parent.is_dir():
-        raise ConfigurationError(f"cannot write {out}: expected the name of a file in a folder that exists")
+    if out.is_dir() or not out.parent.is_dir() or not os.access(out.parent, os.W_OK):
+        raise ConfigurationError(f"cannot write {out}: expected the name of a file in a folder that can be written to")
     if out.exists():
         common.load_calibration(out)  # refuses to overwrite what is no calibration
     with common.progress() as progress:

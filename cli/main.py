@@ -12,6 +12,9 @@ from hygiene.errors import HygieneError
 INTERRUPTED = 130
 EXTRAS = "pip install 'hygiene-toolkit[evaluate]'"
 
+# These write when they are done, or nothing: a stop loses what they did.
+STORES_NOTHING = {"keygen", "register", "detect", "calibrate", "doctor"}
+
 # name → (module, what `--help` says). The module holds a click command of the same name.
 COMMANDS = {
     "keygen": ("cli.keygen", "Make a secret key file."),
@@ -61,11 +64,17 @@ class LazyGroup(click.Group):
         except OSError as error:
             line, code = f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), HygieneError.exit_code
             if error.errno == errno.ENOSPC:
-                line += "; finished work is stored: make room and run the same command again"
+                line += "; finished work is stored" if _stores(ctx) else ""
+                line += ": make room and run the same command again"
         except KeyboardInterrupt:
-            line, code = "stopped; finished work is stored, the same command continues it", INTERRUPTED
+            line, code = "stopped", INTERRUPTED
+            line += "; finished work is stored, the same command continues it" if _stores(ctx) else ""
         click.echo(f"hygiene: {line}", err=True)
         return ctx.exit(code)
+
+
+def _stores(ctx: click.Context) -> bool:
+    return ctx.invoked_subcommand not in STORES_NOTHING
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,8 @@ def write_text(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def lines(path: Path) -> Iterator[Callable[[Mapping[str, Any]], object]]:
     """A function that adds one JSON line; the file is renamed into place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = partial_name(path)
-    with partial.open("w", encoding="ascii") as file:
+    with _replacing(path) as partial, partial.open("w", encoding="ascii") as file:
         yield lambda row: file.write(json.dumps(finite(row)) + "\n")
-    os.replace(partial, path)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -55,11 +53,40 @@ def finite(value: Any) -> Any:
 
 def renamed(path: Path, write: Callable[[Path], Any]) -> None:
     """`write` makes the file under a temporary name; whole, it takes the place of `path`."""
+    with _replacing(path) as partial:
+        write(partial)
+
+
+@contextlib.contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary name: what is under it takes the place of `path` when the block ends well, and goes when it fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(partial_name(path))
-    os.replace(partial_name(path), path)
+    partial = partial_name(path)
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def partial_name(path: Path) -> Path:
     """Where a file is written before it is renamed."""
     return path.with_name(f".{path.name}.partial")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Waits while another process is in this block for the same folder. Where none can be locked, nobody waits."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -69,8 +69,12 @@ def write_key(key: Key, path: Path) -> None:
         raise KeyFileError(f"{path} exists: a key is never overwritten; choose another name") from None
     except OSError as error:
         raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.secret.hex() + "\n")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key.secret.hex() + "\n")
+    except OSError as error:
+        path.unlink()  # or an empty file would stand in the way of the next try
+        raise KeyFileError(f"cannot write the key file {path}: {error.strerror}") from None
 
 
 def load_key(path: Path) -> Key:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hygiene.errors import ConfigurationError
-from hygiene.files import write_json
+from hygiene.files import alone_in, write_json
 from hygiene.payloads import Payload
 
 
@@ -55,15 +55,17 @@ def load_registry(path: Path) -> dict[Payload, Entry]:
 
 def register(path: Path, entry: Entry, bits: int) -> Payload:
     """Add `entry` under a payload drawn at random, so that two registries hardly meet; makes the file if it lacks."""
-    registry = load_registry(path) if path.exists() else {}
-    taken = next((payload for payload, each in registry.items() if _same(each, entry)), None)
-    if taken is not None:
-        raise ConfigurationError(f"{path} names {_title(entry)} already: payload {taken}")
-    payload = Payload(secrets.randbits(bits), bits)
-    while payload in registry:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone_in(path.parent):  # or of two that register at once one would be forgotten
+        registry = load_registry(path) if path.exists() else {}
+        taken = next((payload for payload, each in registry.items() if _same(each, entry)), None)
+        if taken is not None:
+            raise ConfigurationError(f"{path} names {_title(entry)} already: payload {taken}")
         payload = Payload(secrets.randbits(bits), bits)
-    registry[payload] = entry
-    write_json(path, {str(each): registry[each].as_finding() for each in registry})
+        while payload in registry:
+            payload = Payload(secrets.randbits(bits), bits)
+        registry[payload] = entry
+        write_json(path, {str(each): registry[each].as_finding() for each in registry})
     return payload
 
 

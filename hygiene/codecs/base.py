@@ -12,6 +12,9 @@ Batch = Any
 """An array of any array-API library (NumPy, torch): [B, H, W] grey or [B, H, W, 3] RGB; uint8 in 0..255 or
 floating point in 0..1. All pictures of a batch have one size."""
 
+OVERSHOOT = 0.5
+"""Resampling and noise carry floating point a little out of 0..1. Farther out it is a batch in −1..1 or 0..255."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -26,6 +29,13 @@ class Scores:
     statistic: NDArray[np.float64]
     log10_p: NDArray[np.float64]
     search: tuple[str, ...] = ()
+
+
+def misplaced(low: float, high: float) -> str:
+    """What is wrong with floating point that does not stay within `OVERSHOOT` of 0..1, in words."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return "a batch with values that are not finite"
+    return f"a batch with values from {low:.3g} to {high:.3g}"
 
 
 class Codec(Protocol):

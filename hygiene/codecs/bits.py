@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from hygiene.codecs.base import Batch, Scores
+from hygiene.codecs.base import OVERSHOOT, Batch, Scores, misplaced
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
 
@@ -91,6 +91,9 @@ def check_colour(batch: Batch, codec: str) -> None:
         raise ConfigurationError(f"a batch of shape {batch.shape}: {expected}; a grey picture has no colour to mark")
     if batch.dtype != np.uint8 and not np.issubdtype(batch.dtype, np.floating):
         raise ConfigurationError(f"a batch of {batch.dtype}: {expected}")
+    some = batch[:, ::8]  # a picture in other units shows it everywhere, and all of it would take as long as decoding
+    if batch.dtype != np.uint8 and some.size and not (some.min() >= -OVERSHOOT and some.max() <= 1 + OVERSHOOT):
+        raise ConfigurationError(f"{misplaced(float(some.min()), float(some.max()))}: {expected}")
 
 
 def check_finite(values: NDArray[Any]) -> None:

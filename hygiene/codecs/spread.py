@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_array_api_obj
 from numpy.typing import NDArray
 
 from hygiene import statistics
 from hygiene.codecs import embedding, planes, symbols
-from hygiene.codecs.base import Batch, Scores
+from hygiene.codecs.base import OVERSHOOT, Batch, Scores, misplaced
 from hygiene.codecs.evidence import (
     fast_alignment,
     fast_log10_p,
@@ -23,6 +23,7 @@ from hygiene.codecs.evidence import (
     shift_log10_p,
 )
 from hygiene.codecs.layouts import SMALLEST_SIDE, own_layout, searched_layouts
+from hygiene.codecs.precision import full_precision
 from hygiene.codecs.symbols import Reading
 from hygiene.errors import ConfigurationError
 from hygiene.keys import Key
@@ -59,6 +60,8 @@ BISECTIONS = 5
 class Spread:
     """Keyed presence mark for grey and RGB pictures from 28×28 pixels up, on batches of one size.
 
+    Some of it is worked out on the host: what `torch.compile` traces calls it through `torch.compiler.disable`.
+
     psnr  strength as a peak signal-to-noise ratio in dB, or None for adaptive: the weakest mark between 48 and
           40 dB that reaches log10 p = −100. Pictures with much flat area are marked more weakly than that.
     search  fast: shifts and proportional scale. deep: also flips, quarter turns, crops, stretches. exhaustive: also
@@ -76,6 +79,7 @@ class Spread:
         if self.psnr is not None and not 30 <= self.psnr <= 60:
             raise ConfigurationError(f"psnr {self.psnr:g} dB is out of range: expected 30 (strong) to 60 (weak)")
 
+    @full_precision
     def score(self, batch: Batch, key: Key) -> Scores:
         """Evidence for `key`'s mark. statistic = −log10_p, which is comparable between sizes; larger = marked.
 
@@ -83,6 +87,8 @@ class Spread:
         shifts and layouts pays for them by Bonferroni, so the result is valid, and conservative, for any picture.
         """
         plane = planes.luma(_levels(batch))
+        if not len(plane):
+            return Scores(np.empty(0), np.empty(0))
         fast = fast_log10_p(plane, key)
         if self.search == "fast":
             return Scores(-fast, fast)
@@ -111,11 +117,13 @@ class Spread:
         where = found[name][1]
         return log10_p, f"{name}: {where}" if where else name
 
+    @full_precision
     def embed(self, batch: Batch, key: Key) -> Batch:
         """Marked copies, same shape, dtype and library; see `Codec.embed` for when a picture comes back unchanged."""
-        xp = array_namespace(batch)
         levels = _levels(batch)
-        plane = planes.luma(levels)
+        xp, plane = array_namespace(batch), planes.luma(levels)
+        if not len(plane):
+            return batch
         marked, log10_p = self._marked(batch, levels, plane, key, self.payload)
         if self.payload is not None and (log10_p > ROOM_LOG10_P).any():
             roomy = _per_picture(log10_p <= ROOM_LOG10_P, batch)
@@ -135,6 +143,7 @@ class Spread:
         marked = _like_input(levels + (change if levels.ndim == 3 else change[..., None]), batch)
         return marked, fast_log10_p(planes.luma(_levels(marked)), key)
 
+    @full_precision
     def read(self, batch: Batch, key: Key, among: Sequence[Payload] = ()) -> list[Reading]:
         """The likeliest payload of each picture, whether it carries `key`'s mark or not: `score` tells that.
 
@@ -176,21 +185,29 @@ class Spread:
 
 def _levels(batch: Batch) -> Array:
     """float32 grey levels 0..255 of a checked batch."""
-    xp = array_namespace(batch)
     _check(batch)
+    xp = array_namespace(batch)
     floats = xp.astype(batch, xp.float32)
     return floats if batch.dtype == xp.uint8 else floats * 255.0
 
 
 def _check(batch: Batch) -> None:
-    xp = array_namespace(batch)
     expected = "expected [B, H, W] or [B, H, W, 3], uint8 or floating point in 0..1"
+    if not is_array_api_obj(batch):
+        raise ConfigurationError(f"a batch of type {type(batch).__name__}: {expected}, of NumPy or torch")
+    xp = array_namespace(batch)
     if batch.ndim not in (3, 4) or (batch.ndim == 4 and batch.shape[3] != 3):
         raise ConfigurationError(f"a batch of shape {tuple(batch.shape)}: {expected}")
+    if batch.ndim == 3 and batch.shape[2] in (1, 3, 4):
+        raise ConfigurationError(f"a batch of shape {tuple(batch.shape)}: {expected}; of one picture, picture[None]")
     if batch.dtype != xp.uint8 and not xp.isdtype(batch.dtype, "real floating"):
         raise ConfigurationError(f"a batch of {batch.dtype}: {expected}")
-    if batch.dtype != xp.uint8 and not bool(xp.all(xp.isfinite(batch))):
-        raise ConfigurationError(f"a batch with values that are not finite: {expected}")
+    if batch.dtype != xp.uint8 and not bool(xp.all((batch >= -OVERSHOOT) & (batch <= 1 + OVERSHOOT))):
+        raise ConfigurationError(f"{misplaced(float(xp.min(batch)), float(xp.max(batch)))}: {expected}")
+    _check_size(batch)
+
+
+def _check_size(batch: Batch) -> None:
     if min(batch.shape[1:3]) < SMALLEST_SIDE:
         raise ConfigurationError(
             f"pictures of {batch.shape[2]}×{batch.shape[1]} pixels: the short side must be ≥ {SMALLEST_SIDE}; "

@@ -5,6 +5,7 @@ Content decides the format, never a file's name, and the pixel limit is checked 
 
 import contextlib
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -109,9 +110,14 @@ def _webp_header(data: bytes) -> Header:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Pillow raises SyntaxError, struct.error, EOFError and more for bad bytes: one kind comes out."""
+    """Pillow raises SyntaxError, struct.error, EOFError and more for bad bytes: one kind comes out.
+
+    What it merely warns of (broken EXIF, a torn APNG) names no file, so nobody could act on it: it is not shown.
+    """
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
     except (UnreadableImage, TagRefused):
         raise
     except MemoryError:

@@ -105,8 +105,12 @@ def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Pa
     # A larger pixel limit continues the same output; another mark, or other pictures in it, would mix two.
     changed = [name for name in _SAME if before.get(name) != settings.get(name)]
     if changed:
-        values = ", ".join(f"{name} {before.get(name)} then, {settings.get(name)} now" for name in changed)
+        values = ", ".join(f"{name} {_told(before, name)} then, {_told(settings, name)} now" for name in changed)
         raise ConfigurationError(f"{out} was tagged with other settings ({values}): choose another output folder")
+
+
+def _told(settings: Mapping[str, Any], name: str) -> Any:
+    return {None: "not given", True: "on", False: "off"}.get(settings.get(name), settings.get(name))
 
 
 def _check_names(listing: Listing, out: Path) -> None:

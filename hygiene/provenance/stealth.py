@@ -7,7 +7,7 @@ bits big-endian, the text.
 
 import numpy as np
 
-from hygiene.images import MAX_PIXELS, Bytes8, Still, open_still, translated
+from hygiene.images import Bytes8, Still, translated
 from hygiene.png import SIGNATURE
 from hygiene.provenance import generators
 from hygiene.provenance.bounded import inflate, load_object
@@ -18,14 +18,6 @@ _COMPRESSED, _PLAIN = b"stealth_pngcomp", b"stealth_pnginfo"
 _HEADER = len(_PLAIN) + 4  # bytes
 _GZIP = 31
 _WHERE = "alpha, lowest bits"
-
-
-def declaration_of_file(data: bytes, max_pixels: int = MAX_PIXELS) -> Declaration | None:
-    """What the alpha of a PNG declares. Decodes the pixels of a file that may hold it, and of no other.
-
-    Raises UnreadableImage for what cannot be decoded.
-    """
-    return declaration_of_still(open_still(data, max_pixels)) if has_place(data) else None
 
 
 def has_place(data: bytes) -> bool:

@@ -202,6 +202,7 @@ def test_bad_folders_are_refused_and_left_alone(shop, command):
         (shop / "in", foreign, "is not empty"),
         (shop / "in", foreign / "mine.txt", "is a file"),
         (shop / "in", foreign / "mine.txt" / "out", "Not a directory"),
+        (shop / "in/good.webp", shop / "marked.webp", "named like a picture: expected a folder"),
         (shop / "nowhere", shop / "out", "does not exist"),
         (shop / "nothing", shop / "out", "holds no pictures"),
     ]

@@ -184,6 +184,13 @@ def test_calibrate_overwrites_calibrations_only(shop, tmp_path):
         assert call("calibrate", shop / "tagged", tmp_path / "calibration.json", *key)[0] == 0
 
 
+def test_calibrate_refuses_a_folder_it_cannot_write_to_before_it_scores(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: (path, mode) != (tmp_path, os.W_OK))
+    monkeypatch.setattr("hygiene.pipeline.calibrate", lambda *_, **__: pytest.fail("scored"))
+    code, _, err = call("calibrate", shop / "tagged", tmp_path / "c.json", "--key", shop / "my.key")
+    assert (code, "c.json: expected the name of a file in a folder that can be written to" in err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("options", "line"),
     [
@@ -297,6 +304,18 @@ def test_ctrl_c_ends_with_one_line_and_the_same_command_continues(shop, tmp_path
     assert len(list((tmp_path / "out").glob("*.png"))) == 200
 
 
+@pytest.mark.parametrize(
+    ("command", "promise"),
+    [("filter in out", "; finished work is stored, the same command continues it"), ("detect in", "")],
+)
+def test_only_commands_that_store_their_work_say_so_when_stopped(monkeypatch, command, promise):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.get_command(None, command.split()[0]), "invoke", stop)
+    assert call(*command.split()) == (130, "", f"hygiene: stopped{promise}\n")
+
+
 def test_a_reader_that_has_had_enough_is_no_error(shop):
     process = start("detect", "pool", "--key", "my.key", "--workers", "1", folder=shop)
     process.stdout.close()
@@ -310,9 +329,7 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(shop):
         process = start("detect", "tagged/000.png", "--key", "my.key", folder=shop, stdout=full)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert err == (
-        "hygiene: No space left on device; finished work is stored: make room and run the same command again\n"
-    )
+    assert err == "hygiene: No space left on device: make room and run the same command again\n"
 
 
 def test_a_table_shows_names_that_no_terminal_should_see_as_escapes(shop, tmp_path):

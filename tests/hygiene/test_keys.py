@@ -24,6 +24,21 @@ def test_a_key_file_is_never_overwritten(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_full_disk_leaves_no_empty_key_file(tmp_path, monkeypatch):
+    path, fdopen = tmp_path / "k", os.fdopen
+
+    def full(descriptor, mode):
+        os.close(descriptor)
+        return fdopen(os.open("/dev/full", os.O_WRONLY), mode)
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with pytest.raises(KeyFileError, match=r"cannot write the key file .*: No space left on device"):
+        write_key(new_key(), path)
+    monkeypatch.undo()
+    write_key(new_key(), path)
+    load_key(path)
+
+
 @pytest.mark.parametrize("content", ["", "zz", "ab" * 31, "ab" * 33, "é"])
 def test_a_malformed_key_file_is_refused_without_showing_it(tmp_path, content):
     path = tmp_path / "k"

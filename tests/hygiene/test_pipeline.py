@@ -403,7 +403,7 @@ def test_other_settings_do_not_mix_into_one_output(world, tmp_path):
     tag_dataset(tmp_path / "in", tmp_path / "out", KEY)
     with pytest.raises(ConfigurationError, match=f"key {KEY.digest} then, {OTHER.digest} now"):
         tag_dataset(tmp_path / "in", tmp_path / "out", OTHER)
-    with pytest.raises(ConfigurationError, match="psnr None then"):
+    with pytest.raises(ConfigurationError, match=r"psnr not given then, 42\.0 now"):
         tag_dataset(tmp_path / "in", tmp_path / "out", KEY, psnr=42.0)
     with pytest.raises(ConfigurationError, match="holds the output for"):
         tag_dataset(world / "real", tmp_path / "out", KEY)

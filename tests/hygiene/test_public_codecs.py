@@ -259,6 +259,8 @@ def test_the_largest_singular_value_is_lapacks_or_says_that_it_may_not_be():
         ([[1]], "type list"),
         (np.full((1, 64, 64, 3), np.nan, np.float32), "not finite"),
         (np.full((1, 64, 64, 3), np.inf), "not finite"),
+        (np.full((1, 64, 64, 3), -1.0), "from -1 to -1: .* in 0..1"),
+        (np.full((1, 64, 64, 3), 255.0), "from 255 to 255: .* in 0..1"),
     ],
 )
 def test_batches_that_cannot_be_marked(batch, words):

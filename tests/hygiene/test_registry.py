@@ -1,6 +1,7 @@
 """The file that names payloads."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_generation_is_registered_once_and_the_file_is_left_alone(tmp_path):
     with pytest.raises(ConfigurationError, match=f"generation 3 of painter already: payload {payload}"):
         register(path, Entry("painter", 3, "2026-03-01"), 32)
     assert path.read_bytes() == before
+
+
+def test_of_those_that_register_at_once_none_is_forgotten(tmp_path):
+    path = tmp_path / "generators.json"
+    with ThreadPoolExecutor(8) as pool:  # locks hold between open files, so threads stand for processes
+        made = list(pool.map(lambda number: register(path, Entry("painter", number), 32), range(40)))
+    assert set(load_registry(path)) == set(made)
 
 
 @pytest.mark.parametrize(
