@@ -19,6 +19,7 @@ from evaluator.collapse import bootstrap_interval
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
 from evaluator.optimum import least
+from evaluator.run_inputs import check_generator
 from evaluator.runs import read_run
 from evaluator.sweeps import Sweep, run_name, searched_field
 from hygiene.errors import ConfigurationError, InfeasibleError
@@ -88,13 +89,18 @@ def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> An
 
 
 def _finished(config: LoopConfig, folder: Path) -> list[Generation] | None:
-    """The generations of a whole run of `config`; None where there is none, or a damaged one, which is run again."""
+    """The generations of a whole run of `config`; None where there is none, or a damaged one, which is run again.
+
+    Refuses one that another generator made, of the same name.
+    """
     try:
         record = read_run(folder)
     except ConfigurationError:
         return None
-    whole = record.config == config and len(record.generations) == config.generations and record.floors
-    return record.generations if whole else None
+    if record.config != config or len(record.generations) < config.generations or not record.floors:
+        return None
+    check_generator(folder, config)
+    return record.generations
 
 
 def values_of(step: Generation) -> dict[str, float]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,7 +81,14 @@ class Imported(Plugged):
     """
 
     def __init__(self, entry: str, labels: int = 0) -> None:
-        super().__init__(_imported(entry), entry, labels)
+        found = _imported(entry)
+        super().__init__(found, entry, labels)
+        self._modules = {entry.partition(":")[0], getattr(found, "__module__", None)}
+
+    def files(self) -> dict[str, Path]:
+        """The module that the entry names, and the one that what it names was written in; not what these import."""
+        found = {name: getattr(sys.modules.get(str(name)), "__file__", None) for name in self._modules}
+        return {f"module {name}": Path(file) for name, file in found.items() if file}
 
 
 class _Sampler:
