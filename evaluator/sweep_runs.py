@@ -7,7 +7,8 @@ per generation of every run), summary.csv (a line per combination and measured v
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,17 @@ from evaluator.run_inputs import check_generator
 from evaluator.runs import read_run
 from evaluator.sweeps import Sweep, run_name, searched_field
 from hygiene.errors import ConfigurationError, InfeasibleError
-from hygiene.files import write_json, write_text
+from hygiene.files import partial_name, write_json, write_text
+from hygiene.ledger import OWN, locked
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
 
 Runs = dict[tuple[int, int], list[Generation]]
 """(index of the point, seed) -> its generations."""
+
+Arms = Generator[tuple[int, list[Generation]], None, None]
+"""(index of the configuration, its generations), in the order in which they are done."""
 
 CLAIM = "sweep.json"
 
@@ -45,16 +50,17 @@ def run_sweep(sweep: Sweep, out: Path, workers: int = 1, progress: Progress | No
     runs: Runs = {}
     failure: InfeasibleError | None = None
     jobs = list(sweep.runs())
-    try:
-        for done, (number, steps) in enumerate(stored_arms([c for _, c in jobs], out / "runs", workers), start=1):
-            index, config = jobs[number]
-            runs[index, config.seed] = steps
-            if done == 1:
-                _metric(sweep, steps)  # an unknown one is refused after the first loop, not after all
-            if progress:
-                progress("loops", done, len(jobs))
-    except InfeasibleError as error:
-        failure = error
+    with closing(stored_arms([config for _, config in jobs], out / "runs", workers)) as arms:
+        try:
+            for done, (number, steps) in enumerate(arms, start=1):
+                index, config = jobs[number]
+                runs[index, config.seed] = steps
+                if done == 1:
+                    _metric(sweep, steps)  # an unknown one is refused after the first loop, not after all
+                if progress:
+                    progress("loops", done, len(jobs))
+        except InfeasibleError as error:
+            failure = error
     summary = summarised(sweep, runs)
     _write_tables(out, sweep, runs, summary)
     if failure is not None:
@@ -64,17 +70,26 @@ def run_sweep(sweep: Sweep, out: Path, workers: int = 1, progress: Progress | No
 
 def claim_folder(out: Path, claim: str, what: str) -> None:
     """Make the folder; refuse one that holds something else than `what`, as the file `claim` in it would tell."""
+    own = {OWN, claim, partial_name(out / claim).name}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        strange = any(path.name != claim for path in out.iterdir()) and not (out / claim).is_file()
+        strange = any(path.name not in own for path in out.iterdir()) and not (out / claim).is_file()
     except OSError as error:
         raise ConfigurationError(f"cannot use {out} as the folder of {what}: {error.strerror}") from None
     if strange:
         raise ConfigurationError(f"{out} is not empty and no folder of {what}: choose a new one with --out")
 
 
-def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Any:
-    """`run_arms` in the run folders folder/`run_name`; finished ones are read, not run, and come first."""
+def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
+    """`run_arms` in the run folders folder/`run_name`; finished ones are read, not run, and come first.
+
+    Refuses while another process does so: each would fail on the runs that the other one holds.
+    """
+    with locked(folder.parent, {}):
+        yield from _stored_arms(configs, folder, workers)
+
+
+def _stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
     waiting = []
     for index, config in enumerate(configs):
         finished = _finished(config, folder / run_name(config))
