@@ -52,7 +52,7 @@ class Plugged:
         bias = checked_bias(sampling_bias)
         labels = rng.choice(self._labels, n, p=self._shares) if self._labels else np.zeros(n, dtype=np.int64)
         with self._blamed("sample"):
-            rows: Rows = np.array(self._made.sample(n, bias, rng, **self._told(labels)), dtype=np.float64)
+            rows = _real(self._made.sample(n, bias, rng, **self._told(labels)))
         if rows.shape != (n, self._width):
             raise ConfigurationError(
                 f"{self._label}: sample gave an array of shape {rows.shape}, expected ({n}, {self._width})"
@@ -115,6 +115,13 @@ def _made(found: Any) -> Any:
             raise TypeError("expected sample(n, sampling_bias, rng), or a function (n, rng)")
         made = _Sampler(made)
     return made
+
+
+def _real(made: Any) -> Rows:
+    """A copy in float64; of complex numbers numpy would drop a half, with a warning only."""
+    if np.iscomplexobj(made):
+        raise TypeError("expected real numbers, got complex ones")
+    return np.array(made, dtype=np.float64)
 
 
 def _takes(found: Any) -> int | None:
