@@ -181,6 +181,17 @@ def test_a_metric_that_no_loop_measures_and_a_folder_of_something_else_are_refus
         run_sweep(sweep_of(BASE), tmp_path / "full")
 
 
+def test_a_value_that_only_some_loops_have_is_compared_where_it_is_there(tmp_path):
+    """The mark, for instance, where somebody tags; the first combination need not be one of those."""
+    arms = [{}, {"tagging": {"mode": "blind"}}]
+    goal = {"metric": "raw_mark", "over": "filter.tpr"}
+    summary = run_sweep(sweep_of(BASE | {"arm": arms, "seeds": 1, "sweep": goal}), tmp_path)
+    assert ["raw_mark" in point["values"] for point in summary["points"]] == [False] * 3 + [True] * 3
+    (best,) = summary["best"]
+    assert best["metric"] == "raw_mark"
+    assert best["settings"]["tagging.mode"] == "blind"
+
+
 def test_two_processes_do_not_run_one_sweep(tmp_path):
     """A second one would fail on the runs that the first one holds, and the first one on those of the second."""
     sweep = sweep_of(BASE)
