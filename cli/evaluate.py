@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,8 @@ def _progress(step: "Generation", last: int) -> None:
         return
     first = next(iter(step.metrics.items()))
     line = f"generation {step.generation}/{last}  {first[0]} {first[1]:.3g}  {step.seconds:.1f} s"
+    if left := round(step.seconds * (last - step.generation)):  # a stored one took no time
+        line += f", about {timedelta(seconds=left)} left"
     click.echo(f"\r\033[K{line}", err=True, nl=step.generation == last)
 
 
@@ -129,7 +132,7 @@ def _plain(record: "RunRecord") -> dict[str, Any]:
 
 def _table(record: "RunRecord") -> str:
     """One line per generation, real against real beneath; aligned columns."""
-    rows = [_cells(step) for step in record.generations]
+    rows = [_cells(step, record.config.filter.mode != "none") for step in record.generations]
     floor = {"t": "real", **{name: _short(value) for name, value in record.floors.items()}}
     names = list(dict.fromkeys(name for row in rows for name in row if name != "k"))
     lines = [names, *([row.get(name, "") for name in names] for row in [*rows, floor])]
@@ -138,10 +141,10 @@ def _table(record: "RunRecord") -> str:
     return "\n".join([*text, _legend(record)])
 
 
-def _cells(step: "Generation") -> dict[str, str]:
+def _cells(step: "Generation", filtered: bool) -> dict[str, str]:
     cells = {"t": str(step.generation), "n_real": str(step.n_real), "n_synthetic": str(step.n_synthetic)}
     cells |= {name: _short(value) for name, value in step.metrics.items() if not CLASS.fullmatch(name)}
-    if step.filter is not None:
+    if step.filter is not None and filtered:
         cells |= {"tpr": _short(step.filter.tpr), "fpr": _short(step.filter.fpr)}
     cells |= {name: _short(step.mark[name]) for name in ("raw_mark", "published_mark") if name in step.mark}
     return cells

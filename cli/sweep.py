@@ -85,13 +85,12 @@ def _run(path: Path, out: Path, workers: int) -> dict[str, Any]:
 
 
 def _print_tables(summary: dict[str, Any]) -> None:
-    fields, points = summary["fields"], summary["points"]
-    metric = summary["goal"]["metric"] or next(iter(points[0]["values"]))
+    fields, points, metric = summary["fields"], summary["points"], summary["goal"]["metric"]
     print_table(
         (*fields, metric, "95 % interval", "seeds"),
         [
-            (*(_cell(point["settings"][name]) for name in fields), *_estimate(point["values"][metric]), point["seeds"])
-            for point in points
+            (*(_cell(each["settings"][name]) for name in fields), *_estimate(each, metric), each["seeds"])
+            for each in points
         ],
     )
     for row in summary["best"]:
@@ -102,7 +101,10 @@ def _cell(value: object) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _estimate(value: dict[str, float]) -> tuple[str, str]:
+def _estimate(point: dict[str, Any], metric: str) -> tuple[str, str]:
+    if metric not in point["values"]:
+        return "-", "-"
+    value = point["values"][metric]
     return f"{value['mean']:.4g}", f"{value['ci_low']:.4g} to {value['ci_high']:.4g}"
 
 

@@ -13,7 +13,7 @@ from evaluator.generation import Generation
 from evaluator.setup import Setup, check_choices, prepare, setup_key
 from evaluator.side_by_side import Outcome, grouped, run_side_by_side
 from evaluator.threads import one_thread
-from hygiene.engines import WorkerLost, follow_parent
+from hygiene.engines import WorkerLost, deaf_starts, follow_parent
 from hygiene.errors import ConfigurationError, HygieneError, InfeasibleError
 
 Job = tuple[int, LoopConfig, Path | None]
@@ -107,7 +107,8 @@ def _worker() -> tuple[Connection, BaseProcess]:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    process.start()
+    with deaf_starts():
+        process.start()
     theirs.close()
     return ours, process
 

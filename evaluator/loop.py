@@ -28,7 +28,7 @@ from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows, SamplesInto
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.plugged import Plugged
-from evaluator.row_parts import RowParts, check_rounding, narrowed
+from evaluator.row_parts import RowParts, check_rounding, narrowed, slices
 from evaluator.setup import Setup, carrying, check_choices, measure, prepare
 from evaluator.streams import stream
 from evaluator.training_sets import TrainingSet, fresh_rows, initial_set, joined, kept_odds, real_part, topped_up
@@ -123,11 +123,17 @@ class LoopRun:
     def sampled(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
         """`n` samples in the type that the loop keeps, [n, d]; with labels [n, d + 1]."""
         bias, kept = self.config.sampling_bias, self.config.rows
-        if not isinstance(model, SamplesInto):
-            return narrowed(model.sample(n, bias, rng), kept)
-        rows = np.empty((n, self.source.dimension + bool(self.config.labels)), dtype=kept)
-        with np.errstate(over="ignore"):  # as in `narrowed`
-            model.sample_into(rows, bias, rng)
+        if isinstance(model, SamplesInto):
+            rows = np.empty((n, self.source.dimension + bool(self.config.labels)), dtype=kept)
+            with np.errstate(over="ignore"):  # as in `narrowed`
+                model.sample_into(rows, bias, rng)
+        else:
+            rows = narrowed(model.sample(n, bias, rng), kept)
+        if not all(np.isfinite(rows[at]).all() for at in slices(rows)):
+            raise ConfigurationError(
+                f"the model {model.name!r} made samples that are not finite{f' in {kept}' * (kept != 'float64')}: "
+                "its training fell apart, as it does at too high a rate of learning, or its rows grew out of their type"
+            )
         return rows
 
     def following(self, state: State, model: GenerativeModel) -> Step:

@@ -1,5 +1,5 @@
-"""A run folder: config.json, features.json, floors.json, generations.jsonl, samples/ and models/. A killed run goes on
-where it stopped.
+"""A run folder: config.json, what it stands on (`run_inputs`), floors.json, generations.jsonl, samples/ and models/. A
+killed run goes on where it stopped.
 
 state.npz, of which pool/ may hold a part, is the commit mark. It is replaced after the row of its generation is on
 disk, so rows beyond it (also a torn last line) are dropped and computed again, to the same numbers.
@@ -17,18 +17,18 @@ import numpy as np
 
 from evaluator.checkpoints import Checkpoints, Tell, silent
 from evaluator.config import LoopConfig
-from evaluator.features import described
 from evaluator.generation import Generation, State
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.reading import refused
+from evaluator.run_inputs import claim_generator, claim_ground, stored_features
 from evaluator.run_state import as_json, read_state, store_end, store_state, write_whole
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
 from hygiene.ledger import OWN, locked
 
 CONFIG, FLOORS, ROWS, SAMPLES = "config.json", "floors.json", "generations.jsonl", "samples"
-FEATURES, MODELS = "features.json", "models"
+MODELS = "models"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class OpenRun:
         return len(self.stored) == self.config.generations and bool(_floors(self._folder))
 
     def begin(self, setup: Setup) -> None:
-        """Store what the metrics look through, and the floors; refuse to go on through another network."""
-        _claim_features(self._folder, described(setup.features), bool(self.stored))
+        """Store what the run stands on, and the floors; refuse to go on through another network, or on other data."""
+        claim_ground(self._folder, setup, bool(self.stored))
         write_whole(self._folder / FLOORS, as_json(floors(self.config, setup)))
 
     def store(self, step: Generation) -> None:
@@ -92,8 +92,8 @@ class OpenRun:
 def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent) -> Iterator[OpenRun]:
     """The run of `config` in `folder`, new or to go on with, held against other processes.
 
-    Refuses a folder that holds generations of another configuration, or something else, or that another process is
-    writing to.
+    Refuses a folder that holds generations of another configuration or generator, or something else, or that another
+    process is writing to.
 
     checkpoints  which fitted models stay in models/: none, last, all; a run that goes on reads its last one there
     """
@@ -103,6 +103,7 @@ def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Te
     _open(folder)
     with locked(folder, {}):
         _claim(folder, config, None if key is None else key.digest)
+        claim_generator(folder, config, bool(_complete_lines(folder)))
         yield OpenRun(config, folder, models)
 
 
@@ -131,7 +132,7 @@ def read_run(folder: Path) -> RunRecord:
         raise ConfigurationError(f"{folder} is no run folder: it has no {CONFIG}; make one with `hygiene evaluate`")
     config, key_digest = _stored_config(folder)
     generations = [_generation(folder, t, line) for t, line in enumerate(_complete_lines(folder), start=1)]
-    return RunRecord(config, key_digest, _floors(folder), generations, _features(folder))
+    return RunRecord(config, key_digest, _floors(folder), generations, stored_features(folder))
 
 
 def _open(folder: Path) -> None:
@@ -170,26 +171,6 @@ def _stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
     with refused(f"{folder / CONFIG} is damaged, or no run's: choose a new folder"):
         stored = json.loads((folder / CONFIG).read_text("utf-8"))
         return LoopConfig.from_dict(stored["config"]), stored["key_digest"]
-
-
-def _claim_features(folder: Path, features: dict[str, str | None], begun: bool) -> None:
-    """Store which network the metrics look through; refuse to go on with figures of another one."""
-    stored = _features(folder)
-    if begun and stored and stored != features:
-        raise ConfigurationError(
-            f"{folder} was measured with the features {stored['name']!r}, weights {stored['weights_digest']}, which "
-            f"are {features['weights_digest']} here: go on where they are the same, or choose a new folder"
-        )
-    write_whole(folder / FEATURES, as_json(features))
-
-
-def _features(folder: Path) -> dict[str, str | None]:
-    """What features.json holds; nothing where there is none yet, or a damaged one."""
-    try:
-        found = json.loads((folder / FEATURES).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and set(found) == {"name", "weights_digest"} else {}
 
 
 def _floors(folder: Path) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """What all generations, seeds and arms of one study share: the real source, the features, the reference."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +42,18 @@ class Setup:
     held_out: Rows
     reference: Reference
     learnt: dict[tuple[int, ...], Reference] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def rows_digest(self) -> str | None:
+        """SHA-256 of real rows that exist, hexadecimal; None of a distribution, whose last bits machines round."""
+        if not isinstance(self.source, ArraySource):
+            return None
+        digest = hashlib.sha256()
+        for array in (self.source.rows, self.source.labels, self.held_out):
+            if array is not None:
+                digest.update(f"{array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
 
 
 def setup_key(config: LoopConfig) -> str:

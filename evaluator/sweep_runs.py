@@ -7,7 +7,8 @@ per generation of every run), summary.csv (a line per combination and measured v
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,21 @@ from evaluator.collapse import bootstrap_interval
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
 from evaluator.optimum import least
+from evaluator.run_inputs import check_generator
 from evaluator.runs import read_run
 from evaluator.sweeps import Sweep, run_name, searched_field
 from hygiene.errors import ConfigurationError, InfeasibleError
-from hygiene.files import write_json, write_text
+from hygiene.files import partial_name, write_json, write_text
+from hygiene.ledger import OWN, locked
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
 
 Runs = dict[tuple[int, int], list[Generation]]
 """(index of the point, seed) -> its generations."""
+
+Arms = Generator[tuple[int, list[Generation]], None, None]
+"""(index of the configuration, its generations), in the order in which they are done."""
 
 CLAIM = "sweep.json"
 
@@ -44,16 +50,18 @@ def run_sweep(sweep: Sweep, out: Path, workers: int = 1, progress: Progress | No
     runs: Runs = {}
     failure: InfeasibleError | None = None
     jobs = list(sweep.runs())
-    try:
-        for done, (number, steps) in enumerate(stored_arms([c for _, c in jobs], out / "runs", workers), start=1):
-            index, config = jobs[number]
-            runs[index, config.seed] = steps
-            if done == 1:
-                _metric(sweep, steps)  # an unknown one is refused after the first loop, not after all
-            if progress:
-                progress("loops", done, len(jobs))
-    except InfeasibleError as error:
-        failure = error
+    kinds = {_kind(config) for _, config in jobs}
+    with closing(stored_arms([config for _, config in jobs], out / "runs", workers)) as arms:
+        try:
+            for done, (number, steps) in enumerate(arms, start=1):
+                index, config = jobs[number]
+                runs[index, config.seed] = steps
+                if kinds and not (kinds := kinds - {_kind(config)}):
+                    _metric(sweep, runs)  # an unknown one is refused after one loop of each kind, not after all
+                if progress:
+                    progress("loops", done, len(jobs))
+        except InfeasibleError as error:
+            failure = error
     summary = summarised(sweep, runs)
     _write_tables(out, sweep, runs, summary)
     if failure is not None:
@@ -63,17 +71,26 @@ def run_sweep(sweep: Sweep, out: Path, workers: int = 1, progress: Progress | No
 
 def claim_folder(out: Path, claim: str, what: str) -> None:
     """Make the folder; refuse one that holds something else than `what`, as the file `claim` in it would tell."""
+    own = {OWN, claim, partial_name(out / claim).name}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        strange = any(path.name != claim for path in out.iterdir()) and not (out / claim).is_file()
+        strange = any(path.name not in own for path in out.iterdir()) and not (out / claim).is_file()
     except OSError as error:
         raise ConfigurationError(f"cannot use {out} as the folder of {what}: {error.strerror}") from None
     if strange:
         raise ConfigurationError(f"{out} is not empty and no folder of {what}: choose a new one with --out")
 
 
-def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Any:
-    """`run_arms` in the run folders folder/`run_name`; finished ones are read, not run, and come first."""
+def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
+    """`run_arms` in the run folders folder/`run_name`; finished ones are read, not run, and come first.
+
+    Refuses while another process does so: each would fail on the runs that the other one holds.
+    """
+    with locked(folder.parent, {}):
+        yield from _stored_arms(configs, folder, workers)
+
+
+def _stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
     waiting = []
     for index, config in enumerate(configs):
         finished = _finished(config, folder / run_name(config))
@@ -88,13 +105,18 @@ def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> An
 
 
 def _finished(config: LoopConfig, folder: Path) -> list[Generation] | None:
-    """The generations of a whole run of `config`; None where there is none, or a damaged one, which is run again."""
+    """The generations of a whole run of `config`; None where there is none, or a damaged one, which is run again.
+
+    Refuses one that another generator made, of the same name.
+    """
     try:
         record = read_run(folder)
     except ConfigurationError:
         return None
-    whole = record.config == config and len(record.generations) == config.generations and record.floors
-    return record.generations if whole else None
+    if record.config != config or len(record.generations) < config.generations or not record.floors:
+        return None
+    check_generator(folder, config)
+    return record.generations
 
 
 def values_of(step: Generation) -> dict[str, float]:
@@ -107,7 +129,7 @@ def values_of(step: Generation) -> dict[str, float]:
 def summarised(sweep: Sweep, runs: Runs) -> dict[str, Any]:
     """What summary.json holds: every point with the mean of its seeds and its interval, and the best values."""
     return {
-        "goal": asdict(sweep.goal) | {"metric": sweep.goal.metric, "over": searched_field(sweep)},
+        "goal": asdict(sweep.goal) | {"metric": _metric(sweep, runs), "over": searched_field(sweep)},
         "seeds": list(sweep.seeds),
         "fields": sweep.fields,
         "points": [_point_row(sweep, index, runs) for index in range(len(sweep.points))],
@@ -138,23 +160,31 @@ def _estimate(values: Sequence[float]) -> dict[str, float]:
     return {"mean": float(np.mean(values)), "median": float(np.median(values)), "ci_low": low, "ci_high": high}
 
 
-def _metric(sweep: Sweep, steps: Sequence[Generation]) -> str:
-    known = values_of(steps[-1])
-    name = sweep.goal.metric or next(iter(steps[-1].metrics))
+def _kind(config: LoopConfig) -> str:
+    """Equal for loops that measure the same values."""
+    return repr((config.metrics, config.tagging, config.filter.mode, config.labels > 0))
+
+
+def _metric(sweep: Sweep, runs: Runs) -> str | None:
+    """The value that is compared, where it is not given the first one of the first loop; None before any has run."""
+    if not runs:
+        return sweep.goal.metric
+    name = sweep.goal.metric or next(iter(runs[min(runs)][-1].metrics))
+    known = dict.fromkeys(each for steps in runs.values() for each in values_of(steps[-1]))
     if name not in known:
         raise ConfigurationError(f"sweep.metric is {name!r}, which no loop measured: choose one of {', '.join(known)}")
     return name
 
 
 def best_rows(sweep: Sweep, runs: Runs) -> list[dict[str, Any]]:
-    """The best value of the searched field, for every combination of the other fields that has two values or more.
+    """The best value of the searched field, for every combination of the other fields that has two values or more at
+    which the metric was measured.
 
     Only seeds that every one of these loops finished count.
     """
-    over = searched_field(sweep)
-    if over is None or not runs:
+    over, metric = searched_field(sweep), _metric(sweep, runs)
+    if over is None or metric is None or not runs:
         return []
-    metric = _metric(sweep, next(iter(runs.values())))
     groups: dict[str, list[int]] = {}
     for index, point in enumerate(sweep.points):
         others = {name: value for name, value in point.settings.items() if name != over}
@@ -168,6 +198,7 @@ def _best_row(
     sweep: Sweep, others: dict[str, Any], indices: list[int], metric: str, runs: Runs
 ) -> dict[str, Any] | None:
     over = str(searched_field(sweep))
+    indices = [index for index in indices if _measured(sweep, index, metric, runs)]
     seeds = [seed for seed in sweep.seeds if all((index, seed) in runs for index in indices)]
     if len(indices) < 2 or not seeds:
         return None
@@ -181,6 +212,12 @@ def _best_row(
         "ci_high": best.high, "value": sign * best.value, "most": points[-1],
         "value_at_most": float(np.mean(table, axis=0)[-1]), "seeds": len(seeds),
     }  # fmt: skip
+
+
+def _measured(sweep: Sweep, index: int, metric: str, runs: Runs) -> bool:
+    """Whether the loops of a point have a value of `metric`: of a mark, for instance, only where somebody tags."""
+    found = [runs[index, seed] for seed in sweep.seeds if (index, seed) in runs]
+    return all(metric in _run_values(steps, sweep.goal.last) for steps in found)
 
 
 def _write_tables(out: Path, sweep: Sweep, runs: Runs, summary: dict[str, Any]) -> None:

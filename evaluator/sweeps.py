@@ -202,7 +202,8 @@ def _check_goal(goal: Goal, points: Sequence[Point]) -> None:
     if goal.over is None:
         return
     if goal.over not in fields:
-        raise ConfigurationError(f"sweep.over is {goal.over!r}, expected a field that varies: {', '.join(fields)}")
+        known = ", ".join(fields) or "none does"
+        raise ConfigurationError(f"sweep.over is {goal.over!r}, expected a field that varies: {known}")
     for point in points:
         check_type(point.settings[goal.over], float, f"sweep.over = {goal.over!r}: a value of it")
 

@@ -53,6 +53,8 @@ def image_batches(rows: Rows, shape: tuple[int, ...], batch: int) -> Iterator[ND
 
 def as_features(found: ArrayLike, n: int, name: str) -> Rows:
     """What a network made of `n` rows, flattened to float64 [n, f]; refuses another number of rows, and non-numbers."""
+    if np.iscomplexobj(found):
+        raise ConfigurationError(f"the network {name!r} made complex numbers, expected real ones")
     features = np.asarray(found, dtype=np.float64)
     if features.ndim < 2 or len(features) != n or not np.isfinite(features).all():
         raise ConfigurationError(

@@ -133,6 +133,10 @@ def _checked_labels(labelled: Labelled) -> NDArray[np.int64]:
         raise ConfigurationError(f"{len(labelled.rows)} rows with {len(labels)} labels: give one label to each")
     if labels.min() < 0:
         raise ConfigurationError(f"a label is {labels.min()}, expected classes from 0 up")
+    if labels.min() == labels.max():
+        raise ConfigurationError(
+            f"all labels are {labels[0]}: LeNet learns to tell classes apart, expected two or more"
+        )
     return labels
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FunctionFeatures:
-    """Any function from rows [n, d] to an array [n, …].
+    """Any function from rows [n, d] to an array [n, …]. It may change the rows that it is given: they are a copy.
 
     name  what stands beside the figures; it should say the network and its version
     """
@@ -25,7 +25,7 @@ class FunctionFeatures:
 
     def __call__(self, rows: Rows) -> Rows:
         """Features [n, f], float64."""
-        return as_features(self._function(checked_rows(rows, at_least=1)), len(rows), self.name)
+        return as_features(self._function(checked_rows(rows, at_least=1).copy()), len(rows), self.name)
 
 
 class TorchFeatures:

@@ -1,5 +1,6 @@
 """What every generator of the loop offers: fit once on rows, then sample as often as asked."""
 
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,7 @@ from hygiene.errors import ConfigurationError
 
 __all__ = [
     "GenerativeModel",
+    "ReadsFiles",
     "Rows",
     "SamplesInto",
     "Trainable",
@@ -73,6 +75,15 @@ class Trainable(GenerativeModel, Protocol):
 
         Raises ConfigurationError for weights of another shape.
         """
+        ...
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A generator that is made of somebody's files: a run goes on only while they are what they were."""
+
+    def files(self) -> dict[str, Path]:
+        """The files, by what their user calls them."""
         ...
 
 

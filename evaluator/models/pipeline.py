@@ -145,6 +145,11 @@ class Pipeline:
         rows: Rows = self.black + (self.white - self.black) * shares
         return with_labels(rows, chosen) if self.labels else rows
 
+    def files(self) -> dict[str, Path]:
+        """The pipeline's own, and that of the prompts, if they are in one."""
+        named = [Path(self.prompts)] if self.prompts and isinstance(self.prompts, str) else []
+        return {str(path): path for path in [*self._folder.files, *named]}
+
     def _learn(self, rows: Rows, labels: Labels, source: torch.Generator) -> None:
         from torch import from_numpy
 

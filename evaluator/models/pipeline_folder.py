@@ -28,6 +28,7 @@ KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 if there is one. Of each part what it may be called; what is loaded is the first."""
 
 FILE, FILES = "diffusion_pytorch_model.safetensors", {"text_encoder": "model.safetensors"}
+READ = (".json", ".txt", ".safetensors")
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 TOLD_MORE = ("num_class_embeds", "class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 
@@ -59,6 +60,12 @@ class PipelineFolder:
         """The part between pixels and latents."""
         _, *others = KINDS[self.kind]
         return others[0] if others else None
+
+    @property
+    def files(self) -> list[Path]:
+        """What a pipeline is read from: settings, words and weights."""
+        found = [each for name in ("scheduler", *KINDS[self.kind]) for each in sorted((self.path / name).iterdir())]
+        return [self.path / "model_index.json", *(each for each in found if each.suffix in READ and each.is_file())]
 
     @property
     def colours(self) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +52,7 @@ class Plugged:
         bias = checked_bias(sampling_bias)
         labels = rng.choice(self._labels, n, p=self._shares) if self._labels else np.zeros(n, dtype=np.int64)
         with self._blamed("sample"):
-            rows: Rows = np.array(self._made.sample(n, bias, rng, **self._told(labels)), dtype=np.float64)
+            rows = _real(self._made.sample(n, bias, rng, **self._told(labels)))
         if rows.shape != (n, self._width):
             raise ConfigurationError(
                 f"{self._label}: sample gave an array of shape {rows.shape}, expected ({n}, {self._width})"
@@ -79,7 +81,14 @@ class Imported(Plugged):
     """
 
     def __init__(self, entry: str, labels: int = 0) -> None:
-        super().__init__(_imported(entry), entry, labels)
+        found = _imported(entry)
+        super().__init__(found, entry, labels)
+        self._modules = {entry.partition(":")[0], getattr(found, "__module__", None)}
+
+    def files(self) -> dict[str, Path]:
+        """The module that the entry names, and the one that what it names was written in; not what these import."""
+        found = {name: getattr(sys.modules.get(str(name)), "__file__", None) for name in self._modules}
+        return {f"module {name}": Path(file) for name, file in found.items() if file}
 
 
 class _Sampler:
@@ -106,6 +115,13 @@ def _made(found: Any) -> Any:
             raise TypeError("expected sample(n, sampling_bias, rng), or a function (n, rng)")
         made = _Sampler(made)
     return made
+
+
+def _real(made: Any) -> Rows:
+    """A copy in float64; of complex numbers numpy would drop a half, with a warning only."""
+    if np.iscomplexobj(made):
+        raise TypeError("expected real numbers, got complex ones")
+    return np.array(made, dtype=np.float64)
 
 
 def _takes(found: Any) -> int | None:

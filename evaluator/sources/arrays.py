@@ -103,7 +103,7 @@ def _digest(row: NDArray[Any]) -> bytes:
 
 
 def npz(path: str, array: str = "samples", labels: str | None = None, repeats: bool = False) -> ArraySource:
-    """Samples [n, ...] from an .npz file written by numpy.savez.
+    """Samples [n, ...] from an .npz file written by numpy.savez. Those of type uint8 are pixels, v/255.
 
     array, labels  the names of the arrays in it: samples, and where there are any their classes [n], 0 and up
     repeats        whether later generations may draw a row again
@@ -116,13 +116,18 @@ def npz(path: str, array: str = "samples", labels: str | None = None, repeats: b
             f"the array {array!r} in {path} is {samples.dtype} {samples.shape}, expected real numbers [n, ...]"
         )
     classes = None if labels is None else _classes(path, labels, len(samples))
-    rows = samples.reshape(len(samples), -1).astype(np.float64)
+    rows = samples.reshape(len(samples), -1)
+    rows = rows if rows.dtype == np.uint8 else rows.astype(np.float64)
+    if not np.isfinite(rows).all():
+        raise ConfigurationError(f"the array {array!r} in {path} holds numbers that are not finite: take them out")
     return ArraySource(rows, samples.shape[1:], classes, repeats=repeats)
 
 
 def _stored(path: str, array: str) -> NDArray[Any]:
     complaint = refused(f"{path} holds no usable array {array!r}")
     with complaint, zipfile.ZipFile(path), np.load(path, allow_pickle=False) as stored:  # np.load alone takes .npy
+        if array not in stored:
+            raise ValueError(f"it has {', '.join(stored) or 'none'}")
         found: NDArray[Any] = stored[array]
     return found
 

@@ -4,12 +4,14 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import Protocol, TypeVar
 
 from hygiene.errors import HygieneError
@@ -76,7 +78,8 @@ def _in_order(
     waiting: deque[tuple[Task, Future[Result]]] = deque()
     try:
         for task in tasks:
-            waiting.append((task, pool.submit(function, task)))
+            with deaf_starts():
+                waiting.append((task, pool.submit(function, task)))
             if len(waiting) > 2 * workers:
                 yield waiting[0][1].result()
                 waiting.popleft()
@@ -97,7 +100,24 @@ def follow_parent() -> None:
     """Stop when the parent is gone, however it ended, and not before."""
     # Ctrl-C reaches the whole process group; the parent alone decides, so that no shard is torn.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def deaf_starts() -> Iterator[None]:
+    """Processes started inside do not hear Ctrl-C before they `follow_parent`: while they import, it would end them
+    with a traceback each. Here it is heard when the block ends."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # whose own start would end what follows
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end_with_parent() -> None:

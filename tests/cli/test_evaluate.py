@@ -3,14 +3,16 @@
 import json
 import re
 import sys
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
-from cli.evaluate import EXAMPLE
+from cli.evaluate import EXAMPLE, _progress
 from cli.main import main
 from evaluator.config import load_config
 from evaluator.features import FEATURES
+from evaluator.generation import Generation
 from evaluator.models import MODELS, PLUGGED
 from evaluator.runs import run_in_folder
 from evaluator.sources import SOURCES
@@ -45,6 +47,22 @@ def test_the_table_has_a_line_per_generation_and_the_floor(call):
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "real"]
     assert "k = 5" in legend
     assert "4 sd" in legend
+
+
+def test_shares_of_a_filter_are_no_columns_where_there_is_none(call, tmp_path):
+    (tmp_path / "loop.toml").write_text("\n".join(line for line in TOML.splitlines() if "filter" not in line))
+    columns = call("loop.toml", "--out", "run").stdout.splitlines()[0].split()
+    assert "raw_mark" in columns
+    assert not {"tpr", "fpr"} & set(columns)
+
+
+def test_progress_says_how_long_the_rest_takes(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    step = Generation(3, 10, 10, {"frechet_distance": 1.234}, seconds=100.2)
+    _progress(step, 9)
+    assert capsys.readouterr().err.endswith("generation 3/9  frechet_distance 1.23  100.2 s, about 0:10:01 left")
+    _progress(replace(step, seconds=0.0), 9)  # stored, and read
+    assert "left" not in capsys.readouterr().err
 
 
 def test_what_is_probably_not_meant_is_said_on_stderr(call):

@@ -42,6 +42,16 @@ def test_the_table_has_a_line_per_combination_and_tells_the_best_recall(call):
     assert result.stderr == ""
 
 
+def test_what_a_combination_does_not_measure_stays_empty(call, tmp_path):
+    arms = '[[arm]]\n[[arm]]\ntagging = {mode = "blind"}\n[sweep]\nmetric = "raw_mark"\n'
+    (tmp_path / "grid.toml").write_text(TOML.replace("[0.0, 0.8, 1.0]", "0.5").replace("seeds = 2", "") + arms)
+    result = call("grid.toml", "--out", "grid", "--workers", "1")
+    heading, untagged, tagged = (line.split() for line in result.stdout.splitlines())
+    assert heading[:2] == ["tagging.mode", "raw_mark"]
+    assert untagged == ["none", "-", "-", "1"]
+    assert float(tagged[1]) > 0.1
+
+
 def test_json_is_the_summary_and_going_on_gives_the_same(call, tmp_path):
     first = call("grid.toml", "--out", "grid", "--workers", "1", "--format", "json").stdout
     assert json.loads(first) == json.loads((tmp_path / "grid" / "summary.json").read_text())

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 
+from evaluator import arms
 from evaluator.arms import run_arms
 from evaluator.config import Choice, Filter, LoopConfig
 from hygiene.engines import WorkerLost
@@ -74,6 +75,7 @@ def test_a_worker_killed_at_work_is_an_error_and_takes_the_others_along():
 
 SCRIPT = """
 import json, multiprocessing, os, sys
+from evaluator import arms
 from evaluator.arms import run_arms
 from evaluator.config import LoopConfig
 if __name__ == "__main__":
@@ -105,6 +107,23 @@ def test_a_worker_that_dies_while_it_starts_is_an_error_soon(tmp_path, death):
     finally:
         process.kill()
     assert out.startswith("WorkerLost: a worker process died")
+
+
+def test_ctrl_c_while_workers_start_is_the_parents_business(monkeypatch):
+    """It reaches the whole process group; workers would end with a traceback each, in the middle of an import."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # else deaf to it in a background job
+    send = arms._send
+
+    def interrupted(line, process, group):
+        os.kill(process.pid, signal.SIGINT)
+        send(line, process, group)
+
+    monkeypatch.setattr(arms, "_send", interrupted)
+    try:
+        configs = [replace(TIDE, seed=seed) for seed in range(2)]
+        assert sorted(index for index, _ in run_arms(configs, workers=2)) == [0, 1]
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

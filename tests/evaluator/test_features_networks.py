@@ -87,6 +87,8 @@ class TestLeNetOnOtherPictures:
     def test_impossible_labels_and_shapes_are_refused(self) -> None:
         with pytest.raises(ConfigurationError, match="a label is -1"):
             LeNet(Labelled(np.zeros((2, 64)), np.array([0, -1])))
+        with pytest.raises(ConfigurationError, match="all labels are 3: LeNet learns to tell classes apart"):
+            LeNet(Labelled(np.zeros((2, 64)), np.array([3, 3])))
         for shape in ((4, 16), (64,), (8, 8, 2)):
             with pytest.raises(ConfigurationError, match="from 8×8 up"):
                 LeNet(Labelled(np.zeros((2, 64)), np.array([0, 1])), shape=shape)
@@ -198,6 +200,16 @@ class TestTorchModulesAndFunctions:
     def test_what_is_no_features_is_refused(self, bad) -> None:
         with pytest.raises(ConfigurationError, match=r"'mine' made an array .* out of 5 rows"):
             FunctionFeatures(bad, "mine")(normal(0, 5, 4))
+
+    def test_complex_numbers_are_refused_and_not_halved(self) -> None:
+        with pytest.raises(ConfigurationError, match="'mine' made complex numbers"):
+            FunctionFeatures(lambda rows: rows * 1j, "mine")(normal(0, 5, 4))
+
+    def test_what_a_function_does_to_its_rows_stays_with_it(self) -> None:
+        rows = normal(0, 5, 4)
+        before = rows.copy()
+        FunctionFeatures(lambda own: own.__isub__(own.mean(axis=0)), "centred")(rows)
+        np.testing.assert_array_equal(rows, before)
 
     def test_wrong_rows_are_refused(self) -> None:
         for shape in ((2, 3), (4,)):

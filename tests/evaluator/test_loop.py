@@ -187,3 +187,10 @@ def test_the_floor_is_real_data_against_the_reference():
     distance = floors(config, prepare(config))["frechet_distance"]
     # two samples of n and m of N(0, I_4): about d(d+5)/4 · (1/n + 1/m) in mean; never near a unit shift
     assert 0 < distance < 5 * 9 * (1 / 100 + 1 / 200)
+
+
+def test_a_training_that_fell_apart_is_told_as_the_models():
+    """And not as rows of the user's that hold numbers that are not finite."""
+    model = Choice("vae", {"steps": 20, "latent": 2, "width": 8, "depth": 1, "rate": 1e9})
+    with pytest.raises(ConfigurationError, match="the model 'vae' made samples that are not finite: its training"):
+        rows_of(LoopConfig(**{**FRESH, "model": model}))

@@ -51,6 +51,7 @@ class Wrong:
 
 narrow, nothing = Wrong(np.zeros((5, 2))), Wrong(None)
 infinite, ragged = Wrong(np.full((5, 3), np.inf)), Wrong([[1.0], [2.0, 3.0]])
+complexes = Wrong(np.full((5, 3), 1j))
 
 class Broken:
     def fit(self, rows, rng):
@@ -136,6 +137,7 @@ def test_what_is_no_generator_is_refused_by_name_before_anything_runs(tmp_path, 
         ("mine:nothing", r"mine:nothing: sample gave an array of shape \(\), expected \(5, 3\)"),
         ("mine:infinite", "mine:infinite: sample gave numbers that are not finite"),
         ("mine:ragged", "mine:ragged: sample raised ValueError"),
+        ("mine:complexes", "mine:complexes: sample raised TypeError: expected real numbers, got complex ones"),
     ],
 )
 def test_what_it_gives_is_checked(entry, complaint):

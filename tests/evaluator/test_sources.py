@@ -127,6 +127,14 @@ def test_npz_round_trip(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rows[np.lexsort(rows.T)], (flat := images.reshape(6, 16))[np.lexsort(flat.T)])
 
 
+def test_npz_of_bytes_are_pixels_as_everywhere(tmp_path: Path) -> None:
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3) * 10
+    np.savez(tmp_path / "real.npz", samples=pixels)
+    source = make_source("npz", path=str(tmp_path / "real.npz"))
+    assert source.shape == (2, 2, 3)
+    np.testing.assert_allclose(source.all_rows, pixels.reshape(2, 12) / 255)
+
+
 def test_npz_with_labels(tmp_path: Path) -> None:
     path = str(tmp_path / "real.npz")
     np.savez(path, samples=np.arange(12.0).reshape(6, 2), y=np.arange(6) % 2, short=np.arange(5), wrong=-np.arange(6))
@@ -144,8 +152,11 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no file"):
         make_source("npz", path=str(tmp_path / "absent.npz"))
     np.savez(tmp_path / "other.npz", pixels=np.zeros((2, 2)))
-    with pytest.raises(ConfigurationError, match="no usable array 'samples'"):
+    with pytest.raises(ConfigurationError, match=r"no usable array 'samples' \(it has pixels\)"):
         make_source("npz", path=str(tmp_path / "other.npz"))
+    np.savez(tmp_path / "nan.npz", samples=np.array([[1.0, np.nan]]))
+    with pytest.raises(ConfigurationError, match=r"'samples' in .*nan\.npz holds numbers that are not finite"):
+        make_source("npz", path=str(tmp_path / "nan.npz"))
     (tmp_path / "text.npz").write_text("not an archive")
     with pytest.raises(ConfigurationError, match="no usable array"):
         make_source("npz", path=str(tmp_path / "text.npz"))

@@ -9,6 +9,7 @@ import pytest
 from evaluator.sweep_runs import run_sweep
 from evaluator.sweeps import load_sweep, run_name, searched_field, sweep_of
 from hygiene.errors import ConfigurationError, InfeasibleError
+from hygiene.ledger import locked
 
 BASE = {
     "loop": "fresh_data",
@@ -178,6 +179,37 @@ def test_a_metric_that_no_loop_measures_and_a_folder_of_something_else_are_refus
     (tmp_path / "full" / "thing").touch()
     with pytest.raises(ConfigurationError, match="is not empty and no folder of a sweep"):
         run_sweep(sweep_of(BASE), tmp_path / "full")
+
+
+def test_a_value_that_only_some_loops_have_is_compared_where_it_is_there(tmp_path):
+    """The mark, for instance, where somebody tags; the first combination need not be one of those."""
+    arms = [{}, {"tagging": {"mode": "blind"}}]
+    goal = {"metric": "raw_mark", "over": "filter.tpr"}
+    summary = run_sweep(sweep_of(BASE | {"arm": arms, "seeds": 1, "sweep": goal}), tmp_path)
+    assert ["raw_mark" in point["values"] for point in summary["points"]] == [False] * 3 + [True] * 3
+    (best,) = summary["best"]
+    assert best["metric"] == "raw_mark"
+    assert best["settings"]["tagging.mode"] == "blind"
+
+
+def test_two_processes_do_not_run_one_sweep(tmp_path):
+    """A second one would fail on the runs that the first one holds, and the first one on those of the second."""
+    sweep = sweep_of(BASE)
+    run_sweep(sweep, tmp_path / "out")
+    before = (tmp_path / "out" / "summary.json").read_bytes()
+    with (
+        locked(tmp_path / "out", {}),
+        pytest.raises(ConfigurationError, match=r"another run is writing to .*out: wait for its end"),
+    ):
+        run_sweep(replace(sweep, seeds=(7,)), tmp_path / "out")
+    assert (tmp_path / "out" / "summary.json").read_bytes() == before
+    run_sweep(sweep, tmp_path / "out")
+
+
+def test_a_sweep_that_died_before_its_first_file_was_whole_begins_again(tmp_path):
+    (tmp_path / ".hygiene").mkdir()
+    (tmp_path / ".sweep.json.partial").write_text("{")
+    run_sweep(sweep_of(BASE | {"seeds": 1, "filter": {"mode": "simulated", "tpr": 0.0}}), tmp_path)
 
 
 def test_most_instead_of_least_looks_for_the_other_end(tmp_path):
