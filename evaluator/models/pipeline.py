@@ -15,7 +15,7 @@ from evaluator.models.denoising import Denoiser
 from evaluator.models.labels import Labels, parted, with_labels
 from evaluator.models.latent import LatentSpace
 from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
-from evaluator.models.pipeline_folder import TEXT, PipelineFolder, described
+from evaluator.models.pipeline_folder import PipelineFolder, described
 from evaluator.models.pipeline_parts import check_packages, loaded, renewed
 from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
@@ -33,6 +33,7 @@ class Pipeline:
     LDMPipeline                 of latents, unconditional
     DiTPipeline                 of latents, of numbered classes (Peebles and Xie 2023)
     StableDiffusionPipeline     of latents, of prompts (Rombach et al. 2022); its safety checker is not loaded
+    StableDiffusionXLPipeline   of latents, of prompts (Podell et al. 2023); its samples bear no watermark of its own
 
     Samples by DDIM with the pipeline's noise schedule; `clip_sample` is as in its folder, but pictures are neither
     clipped nor rounded to bytes afterwards. Autoencoder and text encoder stay as they are.
@@ -50,7 +51,7 @@ class Pipeline:
     labels        classes that rows bring along as their last number; 0: samples are of all prompts, equally often
     prompts       what each class is made from, in the order of labels: a list, or a text file of one per line. Of a
                   DiTPipeline its classes' names or numbers; without them label 0 is its class 0, and so on
-    size          of the pictures' side in pixels, of a StableDiffusionPipeline; 0: as it makes them by itself
+    size          of the pictures' side in pixels, of a pipeline of prompts; 0: as it makes them by itself
     """
 
     path: str
@@ -84,8 +85,8 @@ class Pipeline:
                 "scratch makes new weights, and fit_steps = 0 teaches them nothing: give fit_steps"
             )
         check_device(self.device)
-        self._folder = described(Path(self.path))
-        self._check_folder()
+        self._folder = described(Path(self.path)).resized(self.size)
+        self._check_steps()
         self._prompts = prompting.asked(self._folder, self.prompts, self.labels)
         if self.fit_steps and not self.labels and len(self._prompts) > 1:
             raise ConfigurationError(
@@ -105,7 +106,7 @@ class Pipeline:
             source = source_on(self.device, rng)
             self.shares = self._shares(labels)
             new = self.scratch and not network
-            self._set(renewed(self._folder, source, **self._changes) if new else self._pretrained())
+            self._set(renewed(self._folder, source) if new else self._pretrained())
             if network:
                 self._denoiser.take(network)
             self._own = bool(network or self.fit_steps)
@@ -124,7 +125,7 @@ class Pipeline:
         network = part(weights, "network")
         self.shares = one(weights, "classes.shares") if self.labels else self._shares(np.zeros(0, dtype=np.int64))
         self._own = bool(network or self.fit_steps)
-        self._set(renewed(self._folder, Generator(), **self._changes) if self._own else self._pretrained())
+        self._set(renewed(self._folder, Generator()) if self._own else self._pretrained())
         if self._own:
             self._denoiser.take(network)
 
@@ -140,7 +141,7 @@ class Pipeline:
             classes = torch.from_numpy(chosen)
             pictures = torch.cat([*self._denoiser.samples(classes, bias, self.steps, self.eta, source)])
             if self._space:
-                pictures = self._space.pictures(pictures, self._side)
+                pictures = self._space.pictures(pictures, self._folder.side)
             shares = (unfolded(pictures).numpy().astype(np.float64) + 1) / 2
         rows: Rows = self.black + (self.white - self.black) * shares
         return with_labels(rows, chosen) if self.labels else rows
@@ -158,7 +159,7 @@ class Pipeline:
         from torch import from_numpy
 
         shares = (rows - self.black) / (self.white - self.black)
-        return folded(from_numpy((2 * shares - 1).astype(np.float32)), self._folder.colours, self._side)
+        return folded(from_numpy((2 * shares - 1).astype(np.float32)), self._folder.colours, self._folder.side)
 
     def _shares(self, labels: Labels) -> Rows:
         """Of the labels where rows have some, else of all prompts the same."""
@@ -167,29 +168,16 @@ class Pipeline:
         count = max(len(self._prompts), 1)
         return np.full(count, 1 / count)
 
-    @property
-    def _side(self) -> int:
-        return self.size or self._folder.side
-
-    @property
-    def _changes(self) -> dict[str, Any]:
-        """To the network's sizes."""
-        return {"sample_size": self.size // self._folder.shrinks} if self.size else {}
-
-    def _check_folder(self) -> None:
-        levels, shrinks = self._folder.settings["num_train_timesteps"], self._folder.shrinks
+    def _check_steps(self) -> None:
+        levels = self._folder.settings["num_train_timesteps"]
         if self.steps > levels:
             raise ConfigurationError(f"steps is {self.steps}, {self.path} has {levels} noise levels: take no more")
-        if self.size and (self._folder.kind != TEXT or self.size < 0 or self.size % shrinks):
-            raise ConfigurationError(
-                f"size is {self.size} of a {self._folder.kind}: expected 0, or of a {TEXT} a multiple of {shrinks}"
-            )
 
     def _check_rows(self, d: int) -> None:
-        colours = self._folder.colours
-        if d != colours * self._side**2:
+        colours, side = self._folder.colours, self._folder.side
+        if d != colours * side**2:
             raise ConfigurationError(
-                f"{self.path} makes pictures of {self._side} × {self._side} × {colours}, got rows of {d} numbers"
+                f"{self.path} makes pictures of {side} × {side} × {colours}, got rows of {d} numbers"
             )
 
     def _check_machine(self) -> None:
@@ -197,7 +185,7 @@ class Pipeline:
         check_machine(self.device)
 
     def _pretrained(self) -> Any:
-        return loaded(self._folder, self._folder.network, **self._changes)
+        return loaded(self._folder, self._folder.network)
 
     def _set(self, network: Any) -> None:
         """Put the parts together, the network that takes noise away being `network`."""

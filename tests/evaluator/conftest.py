@@ -70,32 +70,47 @@ class TinyPipelines:
         import diffusers
         import transformers
 
-        sizes = {
-            **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
-            "cross_attention_dim": 8,
-            "attention_head_dim": 2,
-        }
+        sizes = {**self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), "attention_head_dim": 2}
         with self._seeded():
-            text = transformers.CLIPTextConfig(
-                vocab_size=len(self._vocabulary()),
-                hidden_size=8,
-                intermediate_size=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=self.words,
-                initializer_factor=20.0,  # so that an untrained one tells prompts apart
-                bos_token_id=0,
-                eos_token_id=1,
-            )
             pipeline = diffusers.StableDiffusionPipeline(
                 self._autoencoder(colours),
-                transformers.CLIPTextModel(text),
-                self._tokenizer(folder),
-                diffusers.UNet2DConditionModel(**{**sizes, **changes}),
+                transformers.CLIPTextModel(self._text(8)),
+                self._tokenizer(folder / "words"),
+                diffusers.UNet2DConditionModel(**{**sizes, "cross_attention_dim": 8, **changes}),
                 self._scheduler(scheduler, steps_offset=1),
                 None,
                 None,
                 requires_safety_checker=False,
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
+    def stable_diffusion_xl(self, folder: Path, zeros: bool = True, **changes: Any) -> Path:
+        """Two text encoders of two layers each, whose tokenizers fill up with different letters. Hidden states that are
+        not normalised tell prompts apart without great weights, which would only blow up rounding."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
+            "attention_head_dim": 2,
+            "cross_attention_dim": 8 + 12,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 4,
+            "projection_class_embeddings_input_dim": 6 * 4 + 5,
+        }
+        with self._seeded():
+            pipeline = diffusers.StableDiffusionXLPipeline(
+                self._autoencoder(3),
+                transformers.CLIPTextModel(self._text(8, num_hidden_layers=2, initializer_factor=3.0)),
+                transformers.CLIPTextModelWithProjection(
+                    self._text(12, num_hidden_layers=2, initializer_factor=3.0, projection_dim=5)
+                ),
+                self._tokenizer(folder / "words"),
+                self._tokenizer(folder / "words_2", pad_token="z"),
+                diffusers.UNet2DConditionModel(**{**sizes, **changes}),
+                self._scheduler("EulerDiscrete", steps_offset=1, timestep_spacing="leading"),  # as published
+                force_zeros_for_empty_prompt=zeros,
             )
         pipeline.save_pretrained(folder)
         return folder
@@ -185,17 +200,33 @@ class TinyPipelines:
         letters = "abcdefghijklmnopqrstuvwxyz0123456789"
         return ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
 
-    def _tokenizer(self, folder: Path) -> Any:
-        """Letter by letter: nothing is merged."""
+    def _text(self, width: int, **changes: Any) -> Any:
+        """Sizes of a text encoder."""
         import transformers
 
-        words = folder / "words"
+        sizes = {
+            "vocab_size": len(self._vocabulary()),
+            "hidden_size": width,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "max_position_embeddings": self.words,
+            "initializer_factor": 20.0,  # so that an untrained one tells prompts apart
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+        }
+        return transformers.CLIPTextConfig(**{**sizes, **changes})
+
+    def _tokenizer(self, words: Path, **changes: Any) -> Any:
+        """Letter by letter: nothing is merged. `words`: a folder for its files."""
+        import transformers
+
         words.mkdir(parents=True)
         numbers = {word: number for number, word in enumerate(self._vocabulary())}
         (words / "vocab.json").write_text(json.dumps(numbers))
         (words / "merges.txt").write_text("#version: 0.2\n")
         files = (str(words / "vocab.json"), str(words / "merges.txt"))
-        return transformers.CLIPTokenizer(*files, model_max_length=self.words)
+        return transformers.CLIPTokenizer(*files, model_max_length=self.words, **changes)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -214,6 +245,11 @@ def tiny_pipelines() -> TinyPipelines:
 @pytest.fixture(scope="session")
 def stable_diffusion(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipelines.stable_diffusion(tmp_path_factory.mktemp("stable") / "diffusion")
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_xl(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.stable_diffusion_xl(tmp_path_factory.mktemp("stable") / "diffusion_xl")
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from evaluator.models.base import Trainable
 from evaluator.models.conditions import Conditions
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.pipeline import Pipeline
+from evaluator.models.prompts import conditions
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,8 @@ def rows(n: int, seed: int = 0) -> Floats:
 def told(folder: Path) -> dict[str, Any]:
     """What a pipeline of classes needs to be told of three."""
     kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    return {"StableDiffusionPipeline": {"labels": 3, "prompts": PROMPTS}, "DiTPipeline": {"labels": 3}}.get(kind, {})
+    prompts = {"prompts": PROMPTS} if kind.startswith("StableDiffusion") else {}
+    return {} if kind == "LDMPipeline" else {"labels": 3, **prompts}
 
 
 def made(folder: Path, **parameters: Any) -> Pipeline:
@@ -68,13 +70,13 @@ def theirs(folder: Path, kind: str, **options: Any) -> Any:
     return pipeline
 
 
-@pytest.fixture(params=["stable_diffusion", "dit", "ldm"])
+@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "dit", "ldm"])
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(params=["stable_diffusion", "dit"])
+@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "dit"])
 def of_classes(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -104,6 +106,22 @@ class TestAsDiffusersOwn:
             decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
         self.compare(pixels, decoded.permute(0, 2, 3, 1).numpy() / 2 + 0.5)
         assert pixels.max() > 1.05  # what clipping would take away
+
+    @pytest.mark.parametrize(("zeros", "bias", "size"), [(True, 0.2, 0), (False, 0.2, 16), (True, 1.0, 0)])
+    def test_stable_diffusion_xl(
+        self, tiny_pipelines: Any, tmp_path: Path, zeros: bool, bias: float, size: int
+    ) -> None:
+        """Before the watermark that its own pipeline adds where it can."""
+        path = tiny_pipelines.stable_diffusion_xl(tmp_path / "xl", zeros)
+        side = size or SIDE
+        data = np.zeros((2, side**2 * COLOURS + 1))
+        pixels, labels = parted(drawn(fitted(path, data=data, size=size), bias=bias), 3)
+        pipeline = theirs(path, "StableDiffusionXLPipeline", add_watermarker=False)
+        found = pipeline(
+            [PROMPTS[label] for label in labels], height=side, width=side, guidance_scale=1 / bias,
+            num_inference_steps=STEPS, generator=noise_of(), output_type="pt",
+        ).images  # fmt: skip
+        self.compare(pixels, found.permute(0, 2, 3, 1).numpy(), clipped=True)
 
     @pytest.mark.filterwarnings("ignore:.*The configuration file of this scheduler:FutureWarning")
     def test_an_old_folders_scheduler_is_put_right(self, stable_diffusion: Path, tmp_path: Path) -> None:
@@ -298,7 +316,7 @@ class TestTraining:
 
 
 class TestInALoop:
-    @pytest.mark.parametrize(("kind", "fit_steps"), [("stable_diffusion", 2), ("dit", 0), ("ldm", 2)])
+    @pytest.mark.parametrize(("kind", "fit_steps"), [("stable_diffusion_xl", 2), ("dit", 0), ("ldm", 2)])
     def test_a_run_goes_on_to_the_same_bytes_and_asks_nobody(
         self,
         kind: str,
@@ -378,7 +396,16 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         ("file", "changes", "complaint"),
         [
-            ("model_index.json", {"_class_name": "StableDiffusionXLPipeline"}, "is a StableDiffusionXLPipeline: expec"),
+            (
+                "model_index.json",
+                {"_class_name": "FluxPipeline"},
+                "is a FluxPipeline: expected one of DDPMPipeline, DDI",
+            ),
+            (
+                "model_index.json",
+                {"_class_name": "StableDiffusionXLPipeline"},
+                "with None as its text_encoder_2: expec",
+            ),
             ("model_index.json", {"unet": ["evil", "Network"]}, "with Network as its unet: expected UNet2DConditionMo"),
             ("model_index.json", {"text_encoder": [None, None]}, "with None as its text_encoder: expected CLIPTextMo"),
             ("unet/config.json", {"in_channels": 9}, "says 4 numbers per pixel of 9 colours"),
@@ -396,6 +423,47 @@ class TestWhatIsRefused:
         (path / file).write_text(json.dumps({**json.loads((path / file).read_text()), **changes}))
         with pytest.raises(ConfigurationError, match=complaint):
             made(path, labels=3, prompts=PROMPTS)
+
+    @pytest.mark.parametrize(
+        ("file", "changes", "complaint"),
+        [
+            ("model_index.json", {"text_encoder": [None, None]}, "with None as its text_encoder: expected CLIPT"),
+            (
+                "model_index.json",
+                {"text_encoder_2": ["transformers", "CLIPTextModel"]},
+                "CLIPTextModel as its",
+            ),
+            (
+                "unet/config.json",
+                {"addition_embed_type": None},
+                "addition_embed_type = None, .* expected .text_time",
+            ),
+            (
+                "unet/config.json",
+                {"time_cond_proj_dim": 8},
+                "time_cond_proj_dim = 8, .* expected None in a St",
+            ),
+            (
+                "unet/config.json",
+                {"addition_time_embed_dim": None},
+                "addition_time_embed_dim is None: exp",
+            ),
+            (
+                "unet/config.json",
+                {"cross_attention_dim": 8},
+                "give 20 numbers, its network's cross_attention_dim is",
+            ),
+            ("unet/config.json", {"projection_class_embeddings_input_dim": 30}, "give 29 numbers, .*_input_dim is 30:"),
+            ("vae/config.json", {"latents_mean": [0.0] * 4}, "an autoencoder with latents_mean"),
+        ],
+    )
+    def test_folders_of_two_text_encoders(
+        self, stable_diffusion_xl: Path, tmp_path: Path, file: str, changes: dict[str, Any], complaint: str
+    ) -> None:
+        path = shutil.copytree(stable_diffusion_xl, tmp_path / "copy")
+        (path / file).write_text(json.dumps({**json.loads((path / file).read_text()), **changes}))
+        with pytest.raises(ConfigurationError, match=complaint):
+            conditions(made(path)._folder, PROMPTS, "cpu")
 
     @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
     def test_weights_that_are_pickled_damaged_or_incomplete(
