@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.models.pipeline_kinds import CLASSES, KINDS, TEXT_XL
-from evaluator.models.pipeline_weights import check_weights
+from evaluator.models.pipeline_weights import variant_of
 from hygiene.errors import ConfigurationError
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -22,7 +22,8 @@ def check_parts(path: Path, kind: str, index: dict[str, Any]) -> None:
         found = said[1] if isinstance(said, list) and len(said) == 2 else None
         if found not in classes:
             raise ConfigurationError(f"{path} is a {kind} with {found} as its {name}: expected {' or '.join(classes)}")
-        check_weights(path, name)
+        if not name.startswith("tokenizer"):
+            variant_of(path, name)
 
 
 def check_scheduler(path: Path, settings: dict[str, Any]) -> None:

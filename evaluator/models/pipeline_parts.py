@@ -12,7 +12,7 @@ from evaluator.models.denoising import check_diffusers
 from evaluator.models.pictures import new_network, seeded
 from evaluator.models.pipeline_folder import PipelineFolder
 from evaluator.models.pipeline_kinds import KINDS, OF_PROMPTS, of_transformers
-from evaluator.models.pipeline_weights import weights_file
+from evaluator.models.pipeline_weights import variant_of, weights_file
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
@@ -34,13 +34,15 @@ def loaded(folder: PipelineFolder, name: str) -> Any:
 
     Refuses a file that lacks weights: diffusers would draw them at random, and go on.
     """
-    complaint = f"{folder.path} cannot be loaded: expected {name}/{weights_file(name)}"
+    variant = variant_of(folder.path, name)
+    complaint = f"{folder.path} cannot be loaded: expected {name}/{weights_file(name, variant)}"
     with _quietly(), refused(complaint), seeded(0):  # some draw weights before they read them
         made = _class(folder, name)
         part, found = made.from_pretrained(
             folder.path / name,
             local_files_only=True,
             use_safetensors=True,
+            variant=variant,
             output_loading_info=True,
             **_options(folder, name),
         )
@@ -77,7 +79,7 @@ def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
     if of_transformers(name):
         return {"attn_implementation": "sdpa", "dtype": torch.float32}
     size = {"sample_size": folder.sizes["sample_size"]} if name == folder.network else {}
-    return {"low_cpu_mem_usage": False, **size}
+    return {"low_cpu_mem_usage": False, "torch_dtype": torch.float32, **size}
 
 
 def _prepared(part: Any) -> Any:
