@@ -16,6 +16,7 @@ from evaluator.models.labels import Labels, parted, with_labels
 from evaluator.models.latent import LatentSpace
 from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
 from evaluator.models.pipeline_folder import PipelineFolder, described
+from evaluator.models.pipeline_kinds import FLOWS
 from evaluator.models.pipeline_parts import check_packages, loaded, renewed
 from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
@@ -34,15 +35,17 @@ class Pipeline:
     DiTPipeline                 of latents, of numbered classes (Peebles and Xie 2023)
     StableDiffusionPipeline     of latents, of prompts (Rombach et al. 2022); its safety checker is not loaded
     StableDiffusionXLPipeline   of latents, of prompts (Podell et al. 2023); its samples bear no watermark of its own
+    StableDiffusion3Pipeline    of latents, of prompts, by flow matching (Esser et al. 2024), with T5 or without
 
-    Samples by DDIM with the pipeline's noise schedule; `clip_sample` is as in its folder, but pictures are neither
-    clipped nor rounded to bytes afterwards. Autoencoder and text encoder stay as they are.
+    Samples by DDIM with the pipeline's noise schedule, by flow matching with Euler's steps; `clip_sample` is as in its
+    folder, but pictures are neither clipped nor rounded to bytes afterwards. Autoencoder and text encoders stay as they
+    are.
 
     Sampling bias. With prompts or classes λ is classifier-free guidance w = 1/λ − 1 (Ho and Salimans 2022),
     diffusers' guidance_scale = 1 + w = 1/λ, λ ≥ .05; else it scales the variance of all the noise that sampling draws.
 
     path          the folder: model_index.json, scheduler, and the parts with their weights as safetensors
-    steps         of sampling; eta: 0 deterministic from the noise on, 1 ancestral
+    steps         of sampling; eta: 0 deterministic from the noise on, as flow matching always is, 1 ancestral
     fit_steps     of training in every generation; 0: a frozen generator that learns nothing from the loop
     scratch       train new weights in the network's architecture instead of its own ones further
     batch, rate   of training; rate: learning rate of Adam
@@ -172,6 +175,8 @@ class Pipeline:
         levels = self._folder.settings["num_train_timesteps"]
         if self.steps > levels:
             raise ConfigurationError(f"steps is {self.steps}, {self.path} has {levels} noise levels: take no more")
+        if self.eta and self._folder.kind in FLOWS:
+            raise ConfigurationError(f"eta is {self.eta}, {self.path} samples without fresh noise: expected 0")
 
     def _check_rows(self, d: int) -> None:
         colours, side = self._folder.colours, self._folder.side
@@ -191,6 +196,6 @@ class Pipeline:
         """Put the parts together, the network that takes noise away being `network`."""
         folder, device = self._folder, self.device
         told = prompting.conditions(folder, self._prompts, device)
-        self._denoiser = Denoiser(network.eval().to(device), folder.settings, device, told)
+        self._denoiser = Denoiser(network.eval().to(device), folder.noise, device, told)
         coder = folder.autoencoder
         self._space = LatentSpace(loaded(folder, coder).to(device), device) if coder else None

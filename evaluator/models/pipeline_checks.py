@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evaluator.models.pipeline_kinds import CLASSES, KINDS, TEXT_XL
+from evaluator.models.pipeline_kinds import CLASSES, FLOWS, KINDS, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_weights import variant_of
 from hygiene.errors import ConfigurationError
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+OTHER_FLOWS = ("use_dynamic_shifting", "stochastic_sampling", "invert_sigmas")
 TOLD_MORE = ("num_class_embeds", "class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 TOLD: dict[str, dict[str, str]] = {TEXT_XL: {"addition_embed_type": "text_time"}}
 """What a network of a kind is told beside the time and hidden states of words: of TOLD_MORE the only one allowed."""
@@ -21,17 +22,29 @@ def check_parts(path: Path, kind: str, index: dict[str, Any]) -> None:
         said = index.get(name)
         found = said[1] if isinstance(said, list) and len(said) == 2 else None
         if found not in classes:
-            raise ConfigurationError(f"{path} is a {kind} with {found} as its {name}: expected {' or '.join(classes)}")
-        if not name.startswith("tokenizer"):
+            known = " or ".join(map(str, classes))
+            raise ConfigurationError(f"{path} is a {kind} with {found} as its {name}: expected {known}")
+        if found and not name.startswith("tokenizer"):
             variant_of(path, name)
 
 
-def check_scheduler(path: Path, settings: dict[str, Any]) -> None:
-    """Refuse noise that DDIM does not know."""
-    if "beta_schedule" not in settings or settings.get("prediction_type", PREDICTIONS[0]) not in PREDICTIONS:
+def check_scheduler(path: Path, kind: str, settings: dict[str, Any]) -> None:
+    """Refuse noise that sampling does not know."""
+    if kind in FLOWS:
+        _check_flow(path, settings)
+    elif "beta_schedule" not in settings or settings.get("prediction_type", PREDICTIONS[0]) not in PREDICTIONS:
         raise ConfigurationError(
             f"{path} has the scheduler {settings.get('_class_name')}: expected one with a beta_schedule and a "
             f"prediction_type of {', '.join(PREDICTIONS)}"
+        )
+
+
+def _check_flow(path: Path, settings: dict[str, Any]) -> None:
+    name, more = settings.get("_class_name"), [each for each in OTHER_FLOWS if settings.get(each)]
+    if name != "FlowMatchEulerDiscreteScheduler" or more:
+        raise ConfigurationError(
+            f"{path} has the scheduler {name}{' with ' if more else ''}{', '.join(more)}: expected a "
+            f"FlowMatchEulerDiscreteScheduler without {', '.join(OTHER_FLOWS)}"
         )
 
 
@@ -57,6 +70,7 @@ def _more_numbers(kind: str) -> tuple[str, ...]:
     return {
         CLASSES: ("num_embeds_ada_norm",),
         TEXT_XL: ("addition_time_embed_dim", "projection_class_embeddings_input_dim"),
+        TEXT_3: ("patch_size", "pos_embed_max_size", "joint_attention_dim", "pooled_projection_dim"),
     }.get(kind, ())
 
 

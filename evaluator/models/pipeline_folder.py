@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evaluator.models.noise import Diffusion, Flow, Noise
 from evaluator.models.pipeline_checks import check_fit, check_numbers, check_parts, check_scheduler
-from evaluator.models.pipeline_kinds import KINDS, OF_PROMPTS, TEXT
+from evaluator.models.pipeline_kinds import FLOWS, KINDS, OF_PROMPTS, TEXT
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
@@ -43,6 +44,11 @@ class PipelineFolder:
         return coder_of(self.kind)
 
     @property
+    def noise(self) -> Noise:
+        """What the network takes away."""
+        return Flow(self.settings) if self.kind in FLOWS else Diffusion(self.settings)
+
+    @property
     def colours(self) -> int:
         """Numbers per pixel."""
         colours: int = (self.coder or self.sizes)["in_channels"]
@@ -63,9 +69,12 @@ class PipelineFolder:
         """The same with pictures of `size` pixels; 0: as it makes them by itself."""
         if not size:
             return self
-        if self.kind not in OF_PROMPTS or size < 0 or size % self.shrinks:
+        least = self.shrinks * self.sizes.get("patch_size", 1)
+        most = least * self.sizes.get("pos_embed_max_size", size)
+        if self.kind not in OF_PROMPTS or not 0 < size <= most or size % least:
             raise ConfigurationError(
-                f"size is {size} of a {self.kind}: expected 0, or of a pipeline of prompts a multiple of {self.shrinks}"
+                f"size is {size} of a {self.kind}: expected 0, or of a pipeline of prompts a multiple of {least}"
+                + (f" up to {most}" if most != least * size else "")
             )
         return replace(self, sizes={**self.sizes, "sample_size": size // self.shrinks})
 
@@ -83,7 +92,7 @@ def described(path: Path) -> PipelineFolder:
         raise ConfigurationError(f"{path} is a {kind}: expected one of {', '.join(KINDS)}")
     check_parts(path, kind, index)
     settings = _settings(path, kind)
-    check_scheduler(path, settings)
+    check_scheduler(path, kind, settings)
     coder = coder_of(kind)
     sizes = _read(path, f"{next(iter(KINDS[kind]))}/config.json")
     codes = _read(path, f"{coder}/config.json") if coder else None
@@ -100,7 +109,7 @@ def coder_of(kind: str) -> str | None:
 
 def _settings(path: Path, kind: str) -> dict[str, Any]:
     settings = _read(path, "scheduler/scheduler_config.json")
-    if coder_of(kind):  # what is not said of a latent is not the clipping to −1..1 that DDIM has for pixels
+    if coder_of(kind) and kind not in FLOWS:  # DDIM clips what it is not told of to −1..1, as if all were pixels
         settings = {"clip_sample": False, **settings}
     if kind == TEXT:  # as diffusers' own pipeline puts right what old folders say
         settings |= {"clip_sample": False, "steps_offset": 1}

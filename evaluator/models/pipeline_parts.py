@@ -69,7 +69,7 @@ def renewed(folder: PipelineFolder, source: torch.Generator) -> Any:
 def _class(folder: PipelineFolder, name: str) -> Any:
     """What diffusers or transformers call the part."""
     library = import_module("transformers" if of_transformers(name) else "diffusers")
-    return getattr(library, KINDS[folder.kind][name][0])
+    return getattr(library, str(KINDS[folder.kind][name][0]))
 
 
 def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
@@ -77,7 +77,8 @@ def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
     import torch
 
     if of_transformers(name):
-        return {"attn_implementation": "sdpa", "dtype": torch.float32}
+        attention = "eager" if name == "text_encoder_3" else "sdpa"  # of T5 transformers 4 has no other
+        return {"attn_implementation": attention, "dtype": torch.float32}
     size = {"sample_size": folder.sizes["sample_size"]} if name == folder.network else {}
     return {"low_cpu_mem_usage": False, "torch_dtype": torch.float32, **size}
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.models.conditions import Told
 from evaluator.models.pipeline_folder import PipelineFolder
-from evaluator.models.pipeline_kinds import TEXT, TEXT_XL
+from evaluator.models.pipeline_kinds import TEXT, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_parts import loaded, tokenizer
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
+
+T5_WORDS = 256
 
 
 def encoded(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
@@ -21,7 +23,8 @@ def encoded(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
     import torch
 
     with torch.no_grad():
-        return {TEXT: _stable_diffusion, TEXT_XL: _stable_diffusion_xl}[folder.kind](folder, prompts, device)
+        made = {TEXT: _stable_diffusion, TEXT_XL: _stable_diffusion_xl, TEXT_3: _stable_diffusion_3}[folder.kind]
+        return made(folder, prompts, device)
 
 
 def _stable_diffusion(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
@@ -49,10 +52,37 @@ def _stable_diffusion_xl(folder: PipelineFolder, prompts: list[str], device: str
     return {"encoder_hidden_states": hidden, "added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes}}
 
 
-def _said(folder: PipelineFolder, number: str, prompts: list[str], device: str) -> Any:
-    """All that one text encoder says of each of `prompts`."""
+def _stable_diffusion_3(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
+    """Both CLIP encoders' last hidden states but one, filled up with zeros to T5's width, then T5's, and what both say
+    of the whole prompt (Esser et al. 2024, section 4)."""
+    import torch
+
+    first, second = (_said(folder, number, prompts, device) for number in ("", "_2"))
+    t5 = _t5(folder, prompts, device)
+    with refused(f"{folder.path} has text encoders that do not fit each other"):
+        clip = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
+        filled = torch.cat([clip, clip.new_zeros(*clip.shape[:2], t5.shape[-1] - clip.shape[-1])], dim=-1)
+        hidden = torch.cat([filled, t5], dim=-2)
+    pooled = torch.cat([first[0], second[0]], dim=-1)
+    _check_width(folder, "joint_attention_dim", hidden.shape[-1])
+    _check_width(folder, "pooled_projection_dim", pooled.shape[-1])
+    return {"encoder_hidden_states": hidden, "pooled_projections": pooled}
+
+
+def _t5(folder: PipelineFolder, prompts: list[str], device: str) -> torch.Tensor:
+    """What T5 says of each word, [prompts, 256, numbers]; of a folder without it zeros, as diffusers has them."""
+    import torch
+
+    if None in (folder.index.get("text_encoder_3") or [None]):
+        return torch.zeros(len(prompts), T5_WORDS, folder.sizes["joint_attention_dim"], device=device)
+    said: torch.Tensor = _said(folder, "_3", prompts, device, T5_WORDS)[0]
+    return said
+
+
+def _said(folder: PipelineFolder, number: str, prompts: list[str], device: str, most: int | None = None) -> Any:
+    """All that one text encoder says of each of `prompts`, of at most so many words as it knows, or `most`."""
     words, encoder = tokenizer(folder, f"tokenizer{number}"), loaded(folder, f"text_encoder{number}").to(device)
-    tokens = _tokens(folder, words, prompts, encoder.config.max_position_embeddings)
+    tokens = _tokens(folder, words, prompts, most or encoder.config.max_position_embeddings)
     return encoder(tokens.to(device), output_hidden_states=True)
 
 

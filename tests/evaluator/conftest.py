@@ -115,6 +115,40 @@ class TinyPipelines:
         pipeline.save_pretrained(folder)
         return folder
 
+    def stable_diffusion_3(self, folder: Path, t5: bool = True, **changes: Any) -> Path:
+        """Of flow matching: latents that are not around 0, and three text encoders, or two."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            "sample_size": 4,
+            "patch_size": 2,
+            "in_channels": 4,
+            "out_channels": 4,
+            "num_layers": 2,
+            "attention_head_dim": 4,
+            "num_attention_heads": 2,
+            "joint_attention_dim": 24,
+            "caption_projection_dim": 8,
+            "pooled_projection_dim": 5 + 6,
+            "pos_embed_max_size": 4,
+        }
+        layers = {"num_hidden_layers": 2, "initializer_factor": 3.0}
+        with self._seeded():
+            pipeline = diffusers.StableDiffusion3Pipeline(
+                diffusers.SD3Transformer2DModel(**{**sizes, **changes}),
+                diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=self.levels, shift=3.0),
+                self._autoencoder(3, shift_factor=0.3),
+                transformers.CLIPTextModelWithProjection(self._text(8, projection_dim=5, **layers)),
+                self._tokenizer(folder / "words"),
+                transformers.CLIPTextModelWithProjection(self._text(12, projection_dim=6, **layers)),
+                self._tokenizer(folder / "words_2", pad_token="z"),
+                self._t5() if t5 else None,
+                self._pieces() if t5 else None,
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
     def dit(self, folder: Path, learned: bool = True, **changes: Any) -> Path:
         """With a learned variance, as the published ones have it."""
         import diffusers
@@ -148,12 +182,12 @@ class TinyPipelines:
             diffusers.LDMPipeline(coder, unet, self._scheduler("DDIM")).save_pretrained(folder)
         return folder
 
-    def _autoencoder(self, colours: int) -> Any:
+    def _autoencoder(self, colours: int, **changes: Any) -> Any:
         """Whose latents tell colours apart and have little deviation, as those of a trained one."""
         import diffusers
         import torch
 
-        coder = diffusers.AutoencoderKL(**self._coder(colours), scaling_factor=0.5)
+        coder = diffusers.AutoencoderKL(**self._coder(colours), scaling_factor=0.5, **changes)
         with torch.no_grad():
             coder.quant_conv.weight[:4] *= 4
             coder.quant_conv.weight[4:] = 0
@@ -228,6 +262,19 @@ class TinyPipelines:
         files = (str(words / "vocab.json"), str(words / "merges.txt"))
         return transformers.CLIPTokenizer(*files, model_max_length=self.words, **changes)
 
+    def _t5(self) -> Any:
+        import transformers
+
+        sizes = {"vocab_size": 64, "d_model": 24, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+        return transformers.T5EncoderModel(transformers.T5Config(**sizes))
+
+    def _pieces(self) -> Any:
+        """T5's tokenizer, letter by letter."""
+        import transformers
+
+        letters = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+        return transformers.T5Tokenizer(vocab=[*letters, *((letter, -3.0) for letter in "acdgotxyz7")], extra_ids=0)
+
     @contextmanager
     def _seeded(self) -> Iterator[None]:
         import torch
@@ -250,6 +297,11 @@ def stable_diffusion(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="session")
 def stable_diffusion_xl(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipelines.stable_diffusion_xl(tmp_path_factory.mktemp("stable") / "diffusion_xl")
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_3(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.stable_diffusion_3(tmp_path_factory.mktemp("stable") / "diffusion_3")
 
 
 @pytest.fixture(scope="session")

@@ -95,7 +95,13 @@ def tensors(told):
 
 
 TEXTS = {"labels": 2, "prompts": ["a", "b"]}
-PROMPTS = {"stable_diffusion": TEXTS, "stable_diffusion_xl": TEXTS, "dit": {"labels": 2}, "ldm": {}}
+PROMPTS = {
+    "stable_diffusion": TEXTS,
+    "stable_diffusion_xl": TEXTS,
+    "stable_diffusion_3": TEXTS,
+    "dit": {"labels": 2},
+    "ldm": {},
+}
 
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")
