@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluator.models import prompts as prompting
-from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
+from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
 from evaluator.models.denoising import Denoiser
-from evaluator.models.labels import Labels, parted, with_labels
+from evaluator.models.labels import Labels, parted
 from evaluator.models.latent import LatentSpace
 from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
 from evaluator.models.pipeline_folder import PipelineFolder, described
 from evaluator.models.pipeline_kinds import FLOWS
 from evaluator.models.pipeline_parts import check_packages, loaded, renewed
 from evaluator.models.weights import one, part, prefixed, taken
+from evaluator.row_parts import RowParts, blocks
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
@@ -101,7 +102,7 @@ class Pipeline:
 
         With labels the samples have one number more.
         """
-        rows, labels = parted(checked_rows(samples, at_least=2), self.labels)
+        rows, labels = parted(kept_rows(samples, at_least=2), self.labels)
         self._check_rows(rows.shape[1])
         self._check_machine()
         network = part(start or {}, "network")
@@ -134,28 +135,42 @@ class Pipeline:
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, height · width · colours], with labels and one number more."""
+        rows = np.empty((n, self._folder.numbers + bool(self.labels)))
+        self.sample_into(rows, sampling_bias, rng)
+        return rows
+
+    def sample_into(self, rows: Rows, sampling_bias: float, rng: np.random.Generator) -> None:
+        """Fill `rows` [n, height · width · colours], with labels and one number more, with draws."""
         import torch
 
         bias, source = checked_bias(sampling_bias), source_on(self.device, rng)
         if self._prompts and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
-        chosen = rng.choice(len(self.shares), n, p=self.shares)
+        chosen = rng.choice(len(self.shares), len(rows), p=self.shares)
+        if self.labels:
+            rows[:, -1] = chosen
         with one_thread(), torch.inference_mode():
-            classes = torch.from_numpy(chosen)
-            pictures = torch.cat([*self._denoiser.samples(classes, bias, self.steps, self.eta, source)])
-            if self._space:
-                pictures = self._space.pictures(pictures, self._folder.side)
-            shares = (unfolded(pictures).numpy().astype(np.float64) + 1) / 2
-        rows: Rows = self.black + (self.white - self.black) * shares
-        return with_labels(rows, chosen) if self.labels else rows
+            start, classes = 0, torch.from_numpy(chosen)
+            for pictures in self._denoiser.samples(classes, bias, self.steps, self.eta, source):
+                rows[start : start + len(pictures), : self._folder.numbers] = self._outward(pictures)
+                start += len(pictures)
 
-    def _learn(self, rows: Rows, labels: Labels, source: torch.Generator) -> None:
-        from torch import from_numpy
+    def _learn(self, rows: Rows | RowParts, labels: Labels, source: torch.Generator) -> None:
+        from torch import cat, from_numpy
 
-        pictures, space = self._inward(rows), self._space
-        shown = space.moments(pictures) if space else pictures
+        space = self._space
+        pictures = (self._inward(block) for block in blocks(rows))
+        shown = cat([space.moments(some) if space else some for some in pictures])
         drawn = space.drawn if space else None
         self._denoiser.learn(shown, from_numpy(labels), self.fit_steps, self.batch, self.rate, source, drawn)
+
+    def _outward(self, pictures: torch.Tensor) -> Rows:
+        """Rows of pixels −1..1, or of latents that stand for them."""
+        if self._space:
+            pictures = self._space.pictures(pictures, self._folder.side)
+        shares = (unfolded(pictures).numpy().astype(np.float64) + 1) / 2
+        rows: Rows = self.black + (self.white - self.black) * shares
+        return rows
 
     def _inward(self, rows: Rows) -> torch.Tensor:
         """Pixels from black..white to −1..1, [n, colours, height, width]."""
@@ -180,7 +195,7 @@ class Pipeline:
 
     def _check_rows(self, d: int) -> None:
         colours, side = self._folder.colours, self._folder.side
-        if d != colours * side**2:
+        if d != self._folder.numbers:
             raise ConfigurationError(
                 f"{self.path} makes pictures of {side} × {side} × {colours}, got rows of {d} numbers"
             )

@@ -65,6 +65,11 @@ class PipelineFolder:
         side: int = self.sizes["sample_size"] * self.shrinks
         return side
 
+    @property
+    def numbers(self) -> int:
+        """Of a picture."""
+        return self.colours * self.side**2
+
     def resized(self, size: int) -> PipelineFolder:
         """The same with pictures of `size` pixels; 0: as it makes them by itself."""
         if not size:

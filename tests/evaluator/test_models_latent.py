@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from evaluator.config import Choice, LoopConfig
-from evaluator.models.base import Trainable
+from evaluator.models.base import SamplesInto, Trainable
 from evaluator.models.conditions import Conditions
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.pipeline import Pipeline
 from evaluator.models.prompts import conditions
+from evaluator.row_parts import RowParts
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]
@@ -48,7 +49,7 @@ def made(folder: Path, **parameters: Any) -> Pipeline:
     return Pipeline(str(folder), **{"steps": STEPS, **told(folder), **parameters})
 
 
-def fitted(folder: Path, seed: int = 1, start: Any = None, data: Floats | None = None, **parameters: Any) -> Pipeline:
+def fitted(folder: Path, seed: int = 1, start: Any = None, data: Any = None, **parameters: Any) -> Pipeline:
     model = made(folder, **parameters)
     data = rows(36) if data is None else data
     model.fit(data if model.labels else data[:, :-1], np.random.default_rng(seed), start)
@@ -376,6 +377,31 @@ class TestInALoop:
         whole, stopped = whole_and_stopped(config)
         assert whole == stopped
         assert whole.count(b"\n") == 3
+
+
+class TestRowsThatFillTheMemory:
+    @pytest.mark.parametrize("fit_steps", [0, 2])
+    def test_narrow_rows_in_parts_are_read_in_blocks(
+        self, dit: Path, monkeypatch: pytest.MonkeyPatch, fit_steps: int
+    ) -> None:
+        """A frozen pipeline does not read them; from the same numbers it learns nearly the same in any type."""
+        monkeypatch.setattr("evaluator.row_parts.BLOCK", 4 * SIDE**2 * COLOURS)
+        seen: list[int] = []
+        inward = Pipeline._inward
+        monkeypatch.setattr(Pipeline, "_inward", lambda self, some: seen.append(len(some)) or inward(self, some))
+        narrow = rows(36).astype(np.float16)
+        found = fitted(dit, data=RowParts((narrow[:7], narrow[7:])), fit_steps=fit_steps)
+        assert seen == [4, 3, *[4] * 7, 1][: 10 * fit_steps]
+        whole = fitted(dit, data=narrow.astype(np.float64), fit_steps=fit_steps)
+        np.testing.assert_allclose(drawn(found), drawn(whole), atol=1e-4)
+
+    def test_samples_are_written_where_they_are_kept(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        model = fitted(folder)
+        assert isinstance(model, SamplesInto)
+        monkeypatch.setattr("evaluator.models.denoising.AT_ONCE", 4)
+        kept = np.full((10, SIDE**2 * COLOURS + bool(model.labels)), np.nan, dtype=np.float16)
+        model.sample_into(kept, 0.8, np.random.default_rng(2))
+        np.testing.assert_array_equal(kept, drawn(model, 10, 0.8).astype(np.float16))
 
 
 class TestWhatIsRefused:
