@@ -80,8 +80,8 @@ def check_fit(path: Path, kind: str, sizes: dict[str, Any], coder: dict[str, Any
         found, expected = sizes.get(name) or None, TOLD.get(kind, {}).get(name)
         if found != expected:
             raise ConfigurationError(
-                f"{path} has a network with {name} = {found!r}, to be told what its pipeline does not say: "
-                f"expected {expected!r} in a {kind}"
+                f"{path} has a network with {name} = {found!r}: expected {expected!r}: a {kind} tells its "
+                "network that much and no more"
             )
     channels = sizes["in_channels"]
     out = sizes.get("out_channels") or channels

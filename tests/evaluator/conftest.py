@@ -95,6 +95,7 @@ class TinyPipelines:
             **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
             "attention_head_dim": 2,
             "cross_attention_dim": 8 + 12,
+            "norm_num_groups": 4,  # were each channel its own group, sizes and times would be normalised away
             "addition_embed_type": "text_time",
             "addition_time_embed_dim": 4,
             "projection_class_embeddings_input_dim": 6 * 4 + 5,

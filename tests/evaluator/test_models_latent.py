@@ -487,8 +487,8 @@ class TestWhatIsRefused:
         [
             ("model_index.json", {"text_encoder": [None, None]}, "with None as its text_encoder: expected CLIPT"),
             ("model_index.json", {"text_encoder_2": ["transformers", "CLIPTextModel"]}, "with CLIPTextModel as"),
-            ("unet/config.json", {"addition_embed_type": None}, "= None, .* expected 'text_time' in a StableDi"),
-            ("unet/config.json", {"time_cond_proj_dim": 8}, "time_cond_proj_dim = 8, .* expected None in a St"),
+            ("unet/config.json", {"addition_embed_type": None}, "embed_type = None: expected 'text_time': a "),
+            ("unet/config.json", {"time_cond_proj_dim": 8}, "time_cond_proj_dim = 8: expected None: a Stabl"),
             ("unet/config.json", {"addition_time_embed_dim": None}, "addition_time_embed_dim is None: exp"),
             ("unet/config.json", {"cross_attention_dim": 8}, "20 numbers, its network's cross_attention_dim is"),
             ("unet/config.json", {"projection_class_embeddings_input_dim": 30}, "29 numbers, .*_input_dim is 30:"),
