@@ -13,6 +13,7 @@ from evaluator.models.conditions import numbered
 from evaluator.models.ddpm_mlp import LEAST_GUIDED
 from evaluator.models.denoising import Denoiser, check_diffusers
 from evaluator.models.labels import parted
+from evaluator.models.noise import Diffusion
 from evaluator.models.pictures import check_device, check_machine, folded, new_network, source_on, square_side, unfolded
 from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
@@ -163,7 +164,8 @@ class DdpmUnet:
                 num_class_embeds=self.classes + 1 if self.classes else None,
             ),
         )
-        return Denoiser(network.eval().to(self.device), self._noise(), self.device, numbered(self.classes, self.device))
+        told = numbered(self.classes, self.device)
+        return Denoiser(network.eval().to(self.device), Diffusion(self._noise()), self.device, told)
 
     def _noise(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""Training and sampling of a U-Net that takes noise away, wholly on its device: pictures go there and back once."""
+"""Training and sampling of a network that takes noise away, wholly on its device: pictures go there and back once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.models.base import Weights
 from evaluator.models.conditions import Conditions
+from evaluator.models.noise import Noise
 from evaluator.models.pictures import precision, seeded
 from evaluator.models.weights import given
 from hygiene.errors import ConfigurationError
@@ -35,21 +36,13 @@ def check_diffusers(model: str) -> None:
 class Denoiser:
     """A diffusers network on its device, and the noise it knows.
 
-    settings    of a diffusers scheduler: noise levels, their schedule, what the network predicts
     conditions  of the classes, and of none; None: the network has no condition
     """
 
     network: Any
-    settings: dict[str, Any]
+    noise: Noise
     device: str
     conditions: Conditions | None = None
-
-    def scheduler(self) -> Any:
-        """DDIM (Song et al. 2021), which at eta = 1 is ancestral sampling."""
-        import diffusers
-
-        ddim: Any = diffusers.DDIMScheduler
-        return ddim.from_config(self.settings)
 
     @cached_property
     def compiled(self) -> Any:
@@ -81,19 +74,17 @@ class Denoiser:
 
         from evaluator.models.stacked import train
 
-        scheduler = self.scheduler()
         pictures, classes = pictures.to(self.device), classes.to(self.device)
         device, shape, none = self.device, _shape(self.network), self._none
 
         def loss() -> torch.Tensor:
             chosen = torch.randint(len(pictures), (batch,), generator=source, device=device)
             noise = torch.randn(batch, *shape, generator=source, device=device)
-            times = torch.randint(scheduler.config.num_train_timesteps, (batch,), generator=source, device=device)
+            times = self.noise.times(batch, source, device)
             dropped = torch.rand(batch, generator=source, device=device) < DROPOUT
             told = torch.where(dropped, none, classes[chosen])
             clean = drawn(pictures[chosen], source) if drawn else pictures[chosen]
-            noisy = scheduler.add_noise(clean, noise, times)
-            wanted = _wanted(scheduler, clean, noise, times)
+            noisy, wanted = self.noise.added(clean, noise, times), self.noise.wanted(clean, noise, times)
             return torch.square(self._predicted(noisy, times, told) - wanted).mean()
 
         self.network.train().requires_grad_(True)
@@ -124,16 +115,15 @@ class Denoiser:
 
         spread, guidance = (1.0, 1 / bias - 1) if self.conditions else (math.sqrt(bias), 0.0)
         shape = (len(classes), *_shape(self.network))
-        none, scheduler = torch.full_like(classes, self._none), self.scheduler()
-        scheduler.set_timesteps(steps)
+        none = torch.full_like(classes, self._none)
         x = spread * torch.randn(shape, generator=source, device=self.device)
-        for time in scheduler.timesteps.tolist():
-            times = torch.full_like(classes, time)
+        for time, stepped in self.noise.back(steps, eta):
+            times = torch.full(classes.shape, time, device=self.device)
             output = self._predicted(x, times, classes)
             if guidance:
                 output = output + guidance * (output - self._predicted(x, times, none))
             fresh = spread * torch.randn(shape, generator=source, device=self.device) if eta else None
-            x = scheduler.step(output, time, x, eta=eta, variance_noise=fresh).prev_sample
+            x = stepped(output, x, fresh)
         return x
 
     def _predicted(self, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -147,15 +137,6 @@ class Denoiser:
     def _none(self) -> int:
         """The class that stands for no condition."""
         return self.conditions.none if self.conditions else 0
-
-
-def _wanted(scheduler: Any, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
-    """What the network is to say about pictures with noise on them."""
-    kind = scheduler.config.prediction_type
-    wanted: torch.Tensor = (
-        noise if kind == "epsilon" else clean if kind == "sample" else scheduler.get_velocity(clean, noise, times)
-    )
-    return wanted
 
 
 def _shape(network: Any) -> tuple[int, int, int]:

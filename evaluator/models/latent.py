@@ -16,8 +16,9 @@ AT_ONCE = 2**20  # pixels, as a picture in a decoder takes several hundred numbe
 class LatentSpace:
     """diffusers' `AutoencoderKL` or `VQModel` on its device, in float32: bfloat16 would round pixels to some bits.
 
-    Latents are multiplied by its `scaling_factor`, so that they have about the variance of noise. Decoded pixels are
-    not clipped to −1..1, which diffusers' pipelines do before they write pictures: that would be a sampling bias.
+    Latents lose its `shift_factor`, if it has one, and are multiplied by its `scaling_factor`, so that they have about
+    the mean and variance of noise. Decoded pixels are not clipped to −1..1, which diffusers' pipelines do before they
+    write pictures: that would be a sampling bias.
     """
 
     coder: Any
@@ -42,17 +43,21 @@ class LatentSpace:
 
         mean, deviation = moments.chunk(2, dim=1)
         noise = torch.randn(mean.shape, generator=source, device=self.device)
-        latents: torch.Tensor = (mean + deviation * noise) * self.coder.config.scaling_factor
+        latents: torch.Tensor = (mean + deviation * noise - self._shift) * self.coder.config.scaling_factor
         return latents
 
     def pictures(self, latents: torch.Tensor, side: int) -> torch.Tensor:
         """Pictures [n, colours, side, side] of scaled latents, on the CPU."""
 
         def decoded(some: torch.Tensor) -> torch.Tensor:
-            pictures: torch.Tensor = self.coder.decode(some / self.coder.config.scaling_factor).sample
+            pictures: torch.Tensor = self.coder.decode(some / self.coder.config.scaling_factor + self._shift).sample
             return pictures
 
         return self._in_parts(decoded, latents, side)
+
+    @property
+    def _shift(self) -> float:
+        return self.coder.config.get("shift_factor") or 0.0
 
     def _in_parts(self, change: Callable[[torch.Tensor], torch.Tensor], whole: torch.Tensor, side: int) -> torch.Tensor:
         """As many pictures of `side` pixels at once as memory has room for."""

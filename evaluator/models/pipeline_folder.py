@@ -1,43 +1,27 @@
-"""A diffusers pipeline in a local folder: what kind it is, and whether it can be used here. Only JSON is read."""
+"""A diffusers pipeline in a local folder: what kind it is and what it says of itself. Only JSON is read."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from evaluator.models.noise import Diffusion, Flow, Noise
+from evaluator.models.pipeline_checks import check_fit, check_numbers, check_parts, check_scheduler
+from evaluator.models.pipeline_kinds import FLOWS, KINDS, OF_PROMPTS, TEXT
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
-TEXT = "StableDiffusionPipeline"
-CLASSES = "DiTPipeline"
-KINDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "DDPMPipeline": {"unet": ("UNet2DModel",)},
-    "DDIMPipeline": {"unet": ("UNet2DModel",)},
-    "LDMPipeline": {"unet": ("UNet2DModel",), "vqvae": ("VQModel",)},
-    CLASSES: {"transformer": ("DiTTransformer2DModel", "Transformer2DModel"), "vae": ("AutoencoderKL",)},
-    TEXT: {
-        "unet": ("UNet2DConditionModel",),
-        "vae": ("AutoencoderKL",),
-        "text_encoder": ("CLIPTextModel",),
-        "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
-    },
-}
-"""Of each kind the parts: first the network that takes noise away, then the autoencoder between pixels and latents,
-if there is one. Of each part what it may be called; what is loaded is the first."""
-
-FILE, FILES = "diffusion_pytorch_model.safetensors", {"text_encoder": "model.safetensors"}
-READ = (".json", ".txt", ".safetensors")
-PREDICTIONS = ("epsilon", "v_prediction", "sample")
-TOLD_MORE = ("num_class_embeds", "class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
+READ = (".json", ".txt", ".model", ".safetensors")
 
 
 @dataclass(frozen=True)
 class PipelineFolder:
     """What a folder says in model_index.json and in its parts' config.json.
 
-    settings  of the scheduler, as DDIM is to read them
+    index     model_index.json: the parts, and what the pipeline does with them
+    settings  of the scheduler, as its class here is to read them
     sizes     of the network that takes noise away
     coder     of the autoencoder; None where the network works on pixels
     names     of the classes, and their numbers (`id2label` of a DiTPipeline)
@@ -45,6 +29,7 @@ class PipelineFolder:
 
     path: Path
     kind: str
+    index: dict[str, Any]
     settings: dict[str, Any]
     sizes: dict[str, Any]
     coder: dict[str, Any] | None
@@ -58,13 +43,18 @@ class PipelineFolder:
     @property
     def autoencoder(self) -> str | None:
         """The part between pixels and latents."""
-        _, *others = KINDS[self.kind]
-        return others[0] if others else None
+        return coder_of(self.kind)
+
+    @property
+    def noise(self) -> Noise:
+        """What the network takes away."""
+        return Flow(self.settings) if self.kind in FLOWS else Diffusion(self.settings)
 
     @property
     def files(self) -> list[Path]:
         """What a pipeline is read from: settings, words and weights."""
-        found = [each for name in ("scheduler", *KINDS[self.kind]) for each in sorted((self.path / name).iterdir())]
+        parts = [self.path / name for name in ("scheduler", *KINDS[self.kind])]
+        found = [each for part in parts if part.is_dir() for each in sorted(part.iterdir())]
         return [self.path / "model_index.json", *(each for each in found if each.suffix in READ and each.is_file())]
 
     @property
@@ -80,9 +70,27 @@ class PipelineFolder:
 
     @property
     def side(self) -> int:
-        """Pixels of the pictures that the pipeline makes by itself."""
+        """Pixels of the pictures that the pipeline makes."""
         side: int = self.sizes["sample_size"] * self.shrinks
         return side
+
+    @property
+    def numbers(self) -> int:
+        """Of a picture."""
+        return self.colours * self.side**2
+
+    def resized(self, size: int) -> PipelineFolder:
+        """The same with pictures of `size` pixels; 0: as it makes them by itself."""
+        if not size:
+            return self
+        least = self.shrinks * self.sizes.get("patch_size", 1)
+        most = least * self.sizes.get("pos_embed_max_size", size)
+        if self.kind not in OF_PROMPTS or not 0 < size <= most or size % least:
+            raise ConfigurationError(
+                f"size is {size} of a {self.kind}: expected 0, or of a pipeline of prompts a multiple of {least}"
+                + (f" up to {most}" if most != least * size else "")
+            )
+        return replace(self, sizes={**self.sizes, "sample_size": size // self.shrinks})
 
 
 def described(path: Path) -> PipelineFolder:
@@ -96,21 +104,30 @@ def described(path: Path) -> PipelineFolder:
     kind = index.get("_class_name")
     if kind not in KINDS:
         raise ConfigurationError(f"{path} is a {kind}: expected one of {', '.join(KINDS)}")
-    for name, classes in KINDS[kind].items():
-        _check_part(path, kind, name, classes, index.get(name))
-    network, *others = KINDS[kind]
+    check_parts(path, kind, index)
+    settings = _settings(path, kind)
+    check_scheduler(path, kind, settings)
+    coder = coder_of(kind)
+    sizes = _read(path, f"{next(iter(KINDS[kind]))}/config.json")
+    codes = _read(path, f"{coder}/config.json") if coder else None
+    check_numbers(path, kind, settings, sizes, codes)
+    check_fit(path, kind, sizes, codes)
+    return PipelineFolder(path, kind, index, settings, sizes, codes, _names(path, index.get("id2label")))
+
+
+def coder_of(kind: str) -> str | None:
+    """The part between pixels and latents, of those kinds that have one."""
+    _, *others = KINDS[kind]
+    return others[0] if others else None
+
+
+def _settings(path: Path, kind: str) -> dict[str, Any]:
     settings = _read(path, "scheduler/scheduler_config.json")
-    if others:  # what is not said of a latent is not the clipping to −1..1 that DDIM has for pixels
+    if coder_of(kind) and kind not in FLOWS:  # DDIM clips what it is not told of to −1..1, as if all were pixels
         settings = {"clip_sample": False, **settings}
     if kind == TEXT:  # as diffusers' own pipeline puts right what old folders say
         settings |= {"clip_sample": False, "steps_offset": 1}
-    sizes = _read(path, f"{network}/config.json")
-    coder = _read(path, f"{others[0]}/config.json") if others else None
-    folder = PipelineFolder(path, kind, settings, sizes, coder, _names(path, index.get("id2label")))
-    _check_scheduler(folder)
-    _check_numbers(folder)
-    _check_channels(folder)
-    return folder
+    return settings
 
 
 def _read(path: Path, name: str) -> dict[str, Any]:
@@ -125,63 +142,3 @@ def _names(path: Path, said: Any) -> dict[str, int]:
     """Numbers by name, of which a class may have several with commas between, as diffusers reads them."""
     with refused(f"{path} has an id2label in model_index.json that cannot be read"):
         return {name.strip(): int(number) for number, names in (said or {}).items() for name in names.split(",")}
-
-
-def _check_part(path: Path, kind: str, name: str, classes: tuple[str, ...], said: Any) -> None:
-    found = said[1] if isinstance(said, list) and len(said) == 2 else None
-    if found not in classes:
-        raise ConfigurationError(f"{path} is a {kind} with {found} as its {name}: expected {' or '.join(classes)}")
-    file = FILES.get(name, FILE)
-    if name != "tokenizer" and not any((path / name / each).is_file() for each in (file, f"{file}.index.json")):
-        raise ConfigurationError(
-            f"{path} cannot be loaded: expected {name}/{file}; pickled weights (.bin) and variants (.fp16.safetensors) "
-            "are not read: save the pipeline again with save_pretrained"
-        )
-
-
-def _check_scheduler(folder: PipelineFolder) -> None:
-    settings = folder.settings
-    if "beta_schedule" not in settings or settings.get("prediction_type", PREDICTIONS[0]) not in PREDICTIONS:
-        raise ConfigurationError(
-            f"{folder.path} has the scheduler {settings.get('_class_name')}: expected one with a beta_schedule and a "
-            f"prediction_type of {', '.join(PREDICTIONS)}"
-        )
-
-
-def _check_numbers(folder: PipelineFolder) -> None:
-    """Refuse sizes that are missing, or of pictures that are not square."""
-    wanted = {"num_train_timesteps": folder.settings, "sample_size": folder.sizes, "in_channels": folder.sizes}
-    if folder.kind == CLASSES:
-        wanted["num_embeds_ada_norm"] = folder.sizes
-    numbers = {name: where.get(name) for name, where in wanted.items()}
-    if folder.coder is not None:
-        numbers |= {f"the autoencoder's {name}": folder.coder.get(name) for name in ("in_channels", "latent_channels")}
-        blocks = folder.coder.get("block_out_channels")
-        numbers["the autoencoder's block_out_channels"] = len(blocks) if isinstance(blocks, list) else blocks
-    for name, number in numbers.items():
-        if not isinstance(number, int) or number < 1:
-            raise ConfigurationError(
-                f"{folder.path} says that {name} is {number!r}: expected a whole number, of square pictures"
-            )
-
-
-def _check_channels(folder: PipelineFolder) -> None:
-    """Refuse parts that do not fit each other, and networks that want to be told what their pipeline does not say."""
-    path, sizes, coder = folder.path, folder.sizes, folder.coder
-    if told := [name for name in TOLD_MORE if sizes.get(name)]:
-        raise ConfigurationError(
-            f"{path} has a network with {told[0]}, which is told of classes, or more than its pipeline says: "
-            "expected one without"
-        )
-    channels = sizes["in_channels"]
-    out = sizes.get("out_channels") or channels
-    if out != channels and not (folder.kind == CLASSES and out == 2 * channels):
-        raise ConfigurationError(
-            f"{path} says {out} numbers per pixel of {channels} colours: expected as many, "
-            "not a learned variance beside them"
-        )
-    if coder and (coder["latent_channels"], coder.get("out_channels")) != (channels, coder["in_channels"]):
-        raise ConfigurationError(
-            f"{path} has a network of {channels} channels and an autoencoder of {coder['latent_channels']} "
-            f"for {coder['in_channels']} colours in and {coder.get('out_channels')} out: expected as many each"
-        )

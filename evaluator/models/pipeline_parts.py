@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.models.denoising import check_diffusers
 from evaluator.models.pictures import new_network, seeded
-from evaluator.models.pipeline_folder import FILE, FILES, KINDS, TEXT, PipelineFolder
+from evaluator.models.pipeline_folder import PipelineFolder
+from evaluator.models.pipeline_kinds import KINDS, OF_PROMPTS, of_transformers
+from evaluator.models.pipeline_weights import variant_of, weights_file
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
@@ -23,25 +25,26 @@ INSTALL = "pip install 'hygiene-toolkit[stable-diffusion]'"
 def check_packages(folder: PipelineFolder) -> None:
     """Refuse a pipeline whose parts need what is not installed."""
     check_diffusers("pipeline")
-    if folder.kind == TEXT and find_spec("transformers") is None:
-        raise ConfigurationError(f"a {TEXT} needs transformers: {INSTALL}")
+    if folder.kind in OF_PROMPTS and find_spec("transformers") is None:
+        raise ConfigurationError(f"a {folder.kind} needs transformers: {INSTALL}")
 
 
-def loaded(folder: PipelineFolder, name: str, **changes: Any) -> Any:
-    """The part called `name`, its weights as float32; `changes` to its configuration.
+def loaded(folder: PipelineFolder, name: str) -> Any:
+    """The part called `name`, its weights as float32.
 
     Refuses a file that lacks weights: diffusers would draw them at random, and go on.
     """
-    complaint = f"{folder.path} cannot be loaded: expected {name}/{FILES.get(name, FILE)}"
+    variant = variant_of(folder.path, name)
+    complaint = f"{folder.path} cannot be loaded: expected {name}/{weights_file(name, variant)}"
     with _quietly(), refused(complaint), seeded(0):  # some draw weights before they read them
         made = _class(folder, name)
         part, found = made.from_pretrained(
             folder.path / name,
             local_files_only=True,
             use_safetensors=True,
+            variant=variant,
             output_loading_info=True,
-            **_options(name),
-            **changes,
+            **_options(folder, name),
         )
     if missing := sorted(found["missing_keys"]):
         raise ConfigurationError(
@@ -50,33 +53,34 @@ def loaded(folder: PipelineFolder, name: str, **changes: Any) -> Any:
     return _prepared(part)
 
 
-def tokenizer(folder: PipelineFolder) -> Any:
+def tokenizer(folder: PipelineFolder, name: str) -> Any:
     """What makes numbers of words."""
-    with _quietly(), refused(f"{folder.path} cannot be loaded: expected tokenizer, as save_pretrained makes it"):
-        return _class(folder, "tokenizer").from_pretrained(folder.path / "tokenizer", local_files_only=True)
+    with _quietly(), refused(f"{folder.path} cannot be loaded: expected {name}, as save_pretrained makes it"):
+        return _class(folder, name).from_pretrained(folder.path / name, local_files_only=True)
 
 
-def renewed(folder: PipelineFolder, source: torch.Generator, **changes: Any) -> Any:
-    """The network that takes noise away with new weights, fixed by `source`; `changes` to its sizes."""
-    sizes = {**folder.sizes, **changes}
+def renewed(folder: PipelineFolder, source: torch.Generator) -> Any:
+    """The network that takes noise away with new weights, fixed by `source`."""
     with _quietly(), refused(f"{folder.path} has a network that cannot be made"):
         made = _class(folder, folder.network)
-        return _prepared(new_network(source, lambda: made.from_config(sizes)))
+        return _prepared(new_network(source, lambda: made.from_config(folder.sizes)))
 
 
 def _class(folder: PipelineFolder, name: str) -> Any:
     """What diffusers or transformers call the part."""
-    library = import_module("transformers" if name in ("text_encoder", "tokenizer") else "diffusers")
-    return getattr(library, KINDS[folder.kind][name][0])
+    library = import_module("transformers" if of_transformers(name) else "diffusers")
+    return getattr(library, str(KINDS[folder.kind][name][0]))
 
 
-def _options(name: str) -> dict[str, Any]:
+def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
     """How a part is loaded: its own configuration might name code on the hub for its attention."""
     import torch
 
-    if name == "text_encoder":
-        return {"attn_implementation": "sdpa", "dtype": torch.float32}
-    return {"low_cpu_mem_usage": False}
+    if of_transformers(name):
+        attention = "eager" if name == "text_encoder_3" else "sdpa"  # of T5 transformers 4 has no other
+        return {"attn_implementation": attention, "dtype": torch.float32}
+    size = {"sample_size": folder.sizes["sample_size"]} if name == folder.network else {}
+    return {"low_cpu_mem_usage": False, "torch_dtype": torch.float32, **size}
 
 
 def _prepared(part: Any) -> Any:

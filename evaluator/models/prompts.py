@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from evaluator.models.conditions import Conditions
-from evaluator.models.pipeline_folder import CLASSES, TEXT, PipelineFolder
-from evaluator.models.pipeline_parts import loaded, tokenizer
+from evaluator.models.pipeline_folder import PipelineFolder
+from evaluator.models.pipeline_kinds import CLASSES, OF_PROMPTS
+from evaluator.models.texts import encoded
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import torch
 
 Prompts = list[str] | str
 
@@ -25,7 +22,7 @@ def asked(folder: PipelineFolder, prompts: Prompts, labels: int) -> list[str]:
     if labels < 0 or labels == 1:
         raise ConfigurationError(f"labels is {labels}, expected 0 or ≥ 2")
     given = _lines(prompts)
-    if folder.kind not in (TEXT, CLASSES):
+    if folder.kind not in (CLASSES, *OF_PROMPTS):
         if labels or given:
             raise ConfigurationError(f"{folder.path} is a {folder.kind}, of no classes: leave out labels and prompts")
         return []
@@ -44,8 +41,8 @@ def conditions(folder: PipelineFolder, given: list[str], device: str) -> Conditi
 
     if folder.kind == CLASSES:
         numbers = [*(_number(folder, each) for each in given), folder.sizes["num_embeds_ada_norm"]]
-        return Conditions("class_labels", torch.tensor(numbers, device=device))
-    return Conditions("encoder_hidden_states", _encoded(folder, [*given, ""], device)) if given else None
+        return Conditions(len(given), {"class_labels": torch.tensor(numbers, device=device)})
+    return Conditions(len(given), encoded(folder, [*given, ""], device)) if given else None
 
 
 def _lines(prompts: Prompts) -> list[str]:
@@ -82,25 +79,3 @@ def _number(folder: PipelineFolder, name: str) -> int:
             + (f", or a name as in its model_index.json ({some}, …)" if some else "")
         )
     return number
-
-
-def _encoded(folder: PipelineFolder, prompts: list[str], device: str) -> torch.Tensor:
-    """What the text encoder says of each of `prompts`, [prompts, tokens, numbers]."""
-    import torch
-
-    words, encoder = tokenizer(folder), loaded(folder, "text_encoder").to(device)
-    most, wanted = encoder.config.max_position_embeddings, folder.sizes.get("cross_attention_dim")
-    if encoder.config.hidden_size != wanted:
-        raise ConfigurationError(
-            f"{folder.path} has a text encoder of {encoder.config.hidden_size} numbers and a network that takes "
-            f"{wanted}: expected as many"
-        )
-    for prompt in prompts:
-        if (length := len(words(prompt).input_ids)) > most:
-            raise ConfigurationError(
-                f"the prompt {prompt[:40]!r} … has {length} tokens, {folder.path} reads {most}: make it shorter"
-            )
-    tokens = words(prompts, padding="max_length", max_length=most, return_tensors="pt").input_ids
-    with torch.inference_mode():
-        encoded: torch.Tensor = encoder(tokens.to(device))[0]
-    return encoded.clone()

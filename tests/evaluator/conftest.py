@@ -70,32 +70,82 @@ class TinyPipelines:
         import diffusers
         import transformers
 
-        sizes = {
-            **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
-            "cross_attention_dim": 8,
-            "attention_head_dim": 2,
-        }
+        sizes = {**self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"), "attention_head_dim": 2}
         with self._seeded():
-            text = transformers.CLIPTextConfig(
-                vocab_size=len(self._vocabulary()),
-                hidden_size=8,
-                intermediate_size=16,
-                num_hidden_layers=1,
-                num_attention_heads=2,
-                max_position_embeddings=self.words,
-                initializer_factor=20.0,  # so that an untrained one tells prompts apart
-                bos_token_id=0,
-                eos_token_id=1,
-            )
             pipeline = diffusers.StableDiffusionPipeline(
                 self._autoencoder(colours),
-                transformers.CLIPTextModel(text),
-                self._tokenizer(folder),
-                diffusers.UNet2DConditionModel(**{**sizes, **changes}),
+                transformers.CLIPTextModel(self._text(8)),
+                self._tokenizer(folder / "words"),
+                diffusers.UNet2DConditionModel(**{**sizes, "cross_attention_dim": 8, **changes}),
                 self._scheduler(scheduler, steps_offset=1),
                 None,
                 None,
                 requires_safety_checker=False,
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
+    def stable_diffusion_xl(self, folder: Path, zeros: bool = True, **changes: Any) -> Path:
+        """Two text encoders of two layers each, whose tokenizers fill up with different letters. Hidden states that are
+        not normalised tell prompts apart without great weights, which would only blow up rounding."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            **self._level("CrossAttnDownBlock2D", "CrossAttnUpBlock2D"),
+            "attention_head_dim": 2,
+            "cross_attention_dim": 8 + 12,
+            "norm_num_groups": 4,  # were each channel its own group, sizes and times would be normalised away
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": 4,
+            "projection_class_embeddings_input_dim": 6 * 4 + 5,
+        }
+        with self._seeded():
+            pipeline = diffusers.StableDiffusionXLPipeline(
+                self._autoencoder(3),
+                transformers.CLIPTextModel(self._text(8, num_hidden_layers=2, initializer_factor=3.0)),
+                transformers.CLIPTextModelWithProjection(
+                    self._text(12, num_hidden_layers=2, initializer_factor=3.0, projection_dim=5)
+                ),
+                self._tokenizer(folder / "words"),
+                self._tokenizer(folder / "words_2", pad_token="z"),
+                diffusers.UNet2DConditionModel(**{**sizes, **changes}),
+                self._scheduler("EulerDiscrete", steps_offset=1, timestep_spacing="leading"),  # as published
+                force_zeros_for_empty_prompt=zeros,
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
+    def stable_diffusion_3(self, folder: Path, t5: bool = True, **changes: Any) -> Path:
+        """Of flow matching: latents that are not around 0, and three text encoders, or two."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            "sample_size": 4,
+            "patch_size": 2,
+            "in_channels": 4,
+            "out_channels": 4,
+            "num_layers": 2,
+            "attention_head_dim": 4,
+            "num_attention_heads": 2,
+            "joint_attention_dim": 24,
+            "caption_projection_dim": 8,
+            "pooled_projection_dim": 5 + 6,
+            "pos_embed_max_size": 4,
+        }
+        layers = {"num_hidden_layers": 2, "initializer_factor": 3.0}
+        with self._seeded():
+            pipeline = diffusers.StableDiffusion3Pipeline(
+                diffusers.SD3Transformer2DModel(**{**sizes, **changes}),
+                diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=self.levels, shift=3.0),
+                self._autoencoder(3, shift_factor=0.3),
+                transformers.CLIPTextModelWithProjection(self._text(8, projection_dim=5, **layers)),
+                self._tokenizer(folder / "words"),
+                transformers.CLIPTextModelWithProjection(self._text(12, projection_dim=6, **layers)),
+                self._tokenizer(folder / "words_2", pad_token="z"),
+                self._t5() if t5 else None,
+                self._pieces() if t5 else None,
             )
         pipeline.save_pretrained(folder)
         return folder
@@ -133,12 +183,12 @@ class TinyPipelines:
             diffusers.LDMPipeline(coder, unet, self._scheduler("DDIM")).save_pretrained(folder)
         return folder
 
-    def _autoencoder(self, colours: int) -> Any:
+    def _autoencoder(self, colours: int, **changes: Any) -> Any:
         """Whose latents tell colours apart and have little deviation, as those of a trained one."""
         import diffusers
         import torch
 
-        coder = diffusers.AutoencoderKL(**self._coder(colours), scaling_factor=0.5)
+        coder = diffusers.AutoencoderKL(**self._coder(colours), scaling_factor=0.5, **changes)
         with torch.no_grad():
             coder.quant_conv.weight[:4] *= 4
             coder.quant_conv.weight[4:] = 0
@@ -185,17 +235,46 @@ class TinyPipelines:
         letters = "abcdefghijklmnopqrstuvwxyz0123456789"
         return ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
 
-    def _tokenizer(self, folder: Path) -> Any:
-        """Letter by letter: nothing is merged."""
+    def _text(self, width: int, **changes: Any) -> Any:
+        """Sizes of a text encoder."""
         import transformers
 
-        words = folder / "words"
+        sizes = {
+            "vocab_size": len(self._vocabulary()),
+            "hidden_size": width,
+            "intermediate_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "max_position_embeddings": self.words,
+            "initializer_factor": 20.0,  # so that an untrained one tells prompts apart
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+        }
+        return transformers.CLIPTextConfig(**{**sizes, **changes})
+
+    def _tokenizer(self, words: Path, **changes: Any) -> Any:
+        """Letter by letter: nothing is merged. `words`: a folder for its files."""
+        import transformers
+
         words.mkdir(parents=True)
         numbers = {word: number for number, word in enumerate(self._vocabulary())}
         (words / "vocab.json").write_text(json.dumps(numbers))
         (words / "merges.txt").write_text("#version: 0.2\n")
         files = (str(words / "vocab.json"), str(words / "merges.txt"))
-        return transformers.CLIPTokenizer(*files, model_max_length=self.words)
+        return transformers.CLIPTokenizer(*files, model_max_length=self.words, **changes)
+
+    def _t5(self) -> Any:
+        import transformers
+
+        sizes = {"vocab_size": 64, "d_model": 24, "d_kv": 4, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+        return transformers.T5EncoderModel(transformers.T5Config(**sizes))
+
+    def _pieces(self) -> Any:
+        """T5's tokenizer, letter by letter."""
+        import transformers
+
+        letters = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0)]
+        return transformers.T5Tokenizer(vocab=[*letters, *((letter, -3.0) for letter in "acdgotxyz7")], extra_ids=0)
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
@@ -214,6 +293,16 @@ def tiny_pipelines() -> TinyPipelines:
 @pytest.fixture(scope="session")
 def stable_diffusion(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipelines.stable_diffusion(tmp_path_factory.mktemp("stable") / "diffusion")
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_xl(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.stable_diffusion_xl(tmp_path_factory.mktemp("stable") / "diffusion_xl")
+
+
+@pytest.fixture(scope="session")
+def stable_diffusion_3(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.stable_diffusion_3(tmp_path_factory.mktemp("stable") / "diffusion_3")
 
 
 @pytest.fixture(scope="session")

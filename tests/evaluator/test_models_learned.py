@@ -12,8 +12,8 @@ from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
 from evaluator.models.couplings import Couplings
 from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
 from evaluator.models.ddpm_unet import DdpmUnet
-from evaluator.models.denoising import Denoiser, _wanted
 from evaluator.models.flow import Flow
+from evaluator.models.noise import Diffusion
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import _critic_loss
@@ -239,12 +239,12 @@ class TestDenoiser:
     def test_each_prediction_is_asked_for_what_samples_need(self, kind: str) -> None:
         """A network that says exactly what it was asked for: a single step brings the clean pictures back."""
         settings = {"num_train_timesteps": 100, "prediction_type": kind, "clip_sample": False}
-        scheduler = Denoiser(None, settings, "cpu").scheduler()
+        diffusion = Diffusion(settings)
         source = torch.Generator().manual_seed(25)
         clean, noise = (torch.randn(5, 1, 4, 4, generator=source) for _ in range(2))
         times = torch.full((5,), 60)
-        noisy = scheduler.add_noise(clean, noise, times)
-        asked = _wanted(scheduler, clean, noise, times)
+        noisy, asked = diffusion.added(clean, noise, times), diffusion.wanted(clean, noise, times)
+        scheduler = diffusion.scheduler()
         scheduler.set_timesteps(100)
         found = scheduler.step(asked, 60, noisy).pred_original_sample
         torch.testing.assert_close(found, clean, atol=1e-4, rtol=1e-4)

@@ -1,0 +1,134 @@
+"""The two kinds of noise of diffusion models: how it is added, what a network says of it, how a step back goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+Back = Callable[["torch.Tensor", "torch.Tensor", "torch.Tensor | None"], "torch.Tensor"]
+"""Of what the network says, the noisy pictures and fresh noise for them, if any: the pictures one step back."""
+
+
+class Noise(Protocol):
+    """Pictures are [n, channels, side, side], times [n] what the network is told of the noise on them."""
+
+    def times(self, n: int, source: torch.Generator, device: str) -> torch.Tensor:
+        """Of `n` pictures in training; `source` is on the device."""
+        ...
+
+    def added(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """`clean` with standard normal `noise` on them."""
+        ...
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        """What the network is to say about what was `added`."""
+        ...
+
+    def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
+        """From noise to pictures: the time of each of `steps`, and how it goes. eta: share of fresh noise, 0..1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Diffusion:
+    """x_t = √ᾱ_t x + √(1 − ᾱ_t) ε (Ho et al. 2020), back by DDIM (Song et al. 2021), at eta = 1 ancestral sampling.
+
+    settings  of a diffusers scheduler: noise levels, their schedule, what the network predicts
+    """
+
+    settings: dict[str, Any]
+
+    def scheduler(self) -> Any:
+        import diffusers
+
+        ddim: Any = diffusers.DDIMScheduler
+        return ddim.from_config(self.settings)
+
+    @cached_property
+    def _training(self) -> Any:
+        """Made once, and not for sampling: it moves what it knows to the device of the pictures."""
+        return self.scheduler()
+
+    def times(self, n: int, source: torch.Generator, device: str) -> torch.Tensor:
+        import torch
+
+        return torch.randint(self._training.config.num_train_timesteps, (n,), generator=source, device=device)
+
+    def added(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        noisy: torch.Tensor = self._training.add_noise(clean, noise, times)
+        return noisy
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        kind = self._training.config.prediction_type
+        if kind != "v_prediction":
+            return noise if kind == "epsilon" else clean
+        velocity: torch.Tensor = self._training.get_velocity(clean, noise, times)
+        return velocity
+
+    def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
+        scheduler = self.scheduler()
+        scheduler.set_timesteps(steps)
+        for time in scheduler.timesteps.tolist():
+            yield time, partial(_ddim, scheduler, time, eta)
+
+
+def _ddim(
+    scheduler: Any, time: int, eta: float, output: torch.Tensor, x: torch.Tensor, fresh: torch.Tensor | None
+) -> torch.Tensor:
+    before: torch.Tensor = scheduler.step(output, time, x, eta=eta, variance_noise=fresh).prev_sample
+    return before
+
+
+@dataclass(frozen=True)
+class Flow:
+    """x_σ = (1 − σ) x + σ ε: the network says the velocity ε − x, and Euler's steps follow it back (Liu et al. 2022).
+
+    settings  of diffusers' FlowMatchEulerDiscreteScheduler: how many σ from 1 to nearly 0, and their shift to noise
+    """
+
+    settings: dict[str, Any]
+
+    def scheduler(self) -> Any:
+        import diffusers
+
+        euler: Any = diffusers.FlowMatchEulerDiscreteScheduler
+        return euler.from_config(self.settings)
+
+    @cached_property
+    def _levels(self) -> torch.Tensor:
+        """Times from noise to pictures, [num_train_timesteps]."""
+        levels: torch.Tensor = self.scheduler().timesteps
+        return levels
+
+    def times(self, n: int, source: torch.Generator, device: str) -> torch.Tensor:
+        """Most often from the middle of the schedule: logistic of a normal number (Esser et al. 2024, section 3.1)."""
+        import torch
+
+        levels = self._levels.to(device)
+        shares = torch.sigmoid(torch.randn(n, generator=source, device=device))
+        chosen: torch.Tensor = levels[(shares * len(levels)).long()]
+        return chosen
+
+    def added(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        sigma: torch.Tensor = (times / self.settings["num_train_timesteps"])[:, None, None, None]
+        return (1 - sigma) * clean + sigma * noise
+
+    def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        return noise - clean
+
+    def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
+        """Without fresh noise: `eta` must be 0."""
+        scheduler = self.scheduler()
+        scheduler.set_timesteps(steps)
+        widths = scheduler.sigmas.diff().tolist()
+        for time, width in zip(scheduler.timesteps.tolist(), widths, strict=True):
+            yield time, partial(_euler, width)
+
+
+def _euler(width: float, output: torch.Tensor, x: torch.Tensor, fresh: torch.Tensor | None) -> torch.Tensor:
+    return x + width * output

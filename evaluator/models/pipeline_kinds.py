@@ -1,0 +1,43 @@
+"""The kinds of diffusers pipelines that can be used, and the parts of each by name."""
+
+from __future__ import annotations
+
+CLASSES, TEXT, TEXT_XL = "DiTPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"
+TEXT_3 = "StableDiffusion3Pipeline"
+OF_PROMPTS = (TEXT, TEXT_XL, TEXT_3)
+FLOWS = (TEXT_3,)
+"""Those whose noise is `evaluator.models.noise.Flow`; that of the others is `Diffusion`."""
+
+PROJECTED = ("CLIPTextModelWithProjection",)
+WORDS = ("CLIPTokenizer", "CLIPTokenizerFast")
+OF_TEXT: dict[str, tuple[str | None, ...]] = {
+    "unet": ("UNet2DConditionModel",),
+    "vae": ("AutoencoderKL",),
+    "text_encoder": ("CLIPTextModel",),
+    "tokenizer": WORDS,
+}
+KINDS: dict[str, dict[str, tuple[str | None, ...]]] = {
+    "DDPMPipeline": {"unet": ("UNet2DModel",)},
+    "DDIMPipeline": {"unet": ("UNet2DModel",)},
+    "LDMPipeline": {"unet": ("UNet2DModel",), "vqvae": ("VQModel",)},
+    CLASSES: {"transformer": ("DiTTransformer2DModel", "Transformer2DModel"), "vae": ("AutoencoderKL",)},
+    TEXT: OF_TEXT,
+    TEXT_XL: {**OF_TEXT, "text_encoder_2": PROJECTED, "tokenizer_2": WORDS},
+    TEXT_3: {
+        "transformer": ("SD3Transformer2DModel",),
+        "vae": ("AutoencoderKL",),
+        "text_encoder": PROJECTED,
+        "tokenizer": WORDS,
+        "text_encoder_2": PROJECTED,
+        "tokenizer_2": WORDS,
+        "text_encoder_3": ("T5EncoderModel", None),
+        "tokenizer_3": ("T5TokenizerFast", "T5Tokenizer", None),
+    },
+}
+"""Of each kind the parts: first the network that takes noise away, then the autoencoder between pixels and latents,
+if there is one. Of each part what it may be called; what is loaded is the first. None: it may be left out."""
+
+
+def of_transformers(part: str) -> bool:
+    """Whether transformers, not diffusers, makes the part: encoders of text and their tokenizers."""
+    return part.startswith(("text_encoder", "tokenizer"))
