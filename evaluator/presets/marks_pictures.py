@@ -1,6 +1,6 @@
 """Whether marks are amplified in pictures so large that the detector of `spread` finds every tagged one of them.
 
-At 28 pixels it is too weak to tell. What a model hands on may be the mean of what it learned from (`gaussian`, `vae`), or
+At 28 pixels it is too weak to tell. A model may hand on the mean of what it learned from (`gaussian`, `vae`), or
 single pictures of it (`kde`, which draws its training rows again with a little noise, as one that memorises would).
 """
 
@@ -18,7 +18,6 @@ from evaluator.presets.marks_pixels import (
     FILTERED,
     FRESH,
     ROTATING,
-    SMALLER,
     UNTAGGED,
     Case,
     loop_of,
@@ -63,17 +62,17 @@ def mark_pictures(scale: str, data: Path | None = None) -> Preset:
     spread = partial(Case, codec="spread", side=WHOLE if paper else VAE_SIDE, readings=SINGLE)
     lawful, replaying = Choice("gaussian"), Choice("kde")
     none, again = dict.fromkeys((*MARKED, ROTATING), NOTHING_FOUND), dict.fromkeys(MARKED, REPLAYED)
-    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST, SMALLER: LOST} if paper else {})
+    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST} if paper else {})
     cases = [
         spread(lawful, loop=CLOSED, ways=(*BASIC, ROTATING), rules=none),
-        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind),
         spread(replaying, loop=CLOSED, rules=again),
-        spread(replaying, loop=FRESH, ways=(UNTAGGED, FILTERED), rules=behind),
+        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind),
         replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none), codec="dwt_dct_svd"),
+        spread(replaying, loop=FRESH, ways=(UNTAGGED, FILTERED), rules=behind),
     ]
     if paper:
         vae = Choice("vae", {"steps": 150})
-        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none))
+        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none, seeds=1))
     told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
     about = f"What becomes of marks on squares of {WHOLE if paper else VAE_SIDE} pixels in colour out of {told}"
     return twins_preset("mark-amplification-pictures", about, base, cases)
