@@ -6,13 +6,6 @@ from numpy.typing import NDArray
 Rows = NDArray[np.float64]
 
 
-def moments(features: Rows) -> tuple[Rows, Rows]:
-    """Mean [f] and unbiased covariance [f, f] of features [n, f]."""
-    mean = features.mean(axis=0)
-    centred = features - mean
-    return mean, centred.T @ centred / (len(features) - 1)
-
-
 def squared_distances(a: Rows, b: Rows) -> Rows:
     """Squared Euclidean distances [n, m] between rows [n, f] and rows [m, f], never below 0."""
     distances = a @ (-2.0 * b.T)
@@ -31,6 +24,7 @@ def symmetric_root(covariance: Rows) -> Rows:
 def participation_ratio(rows: Rows) -> float:
     """Effective number of dimensions of rows [n, d], in 1..d; 1 where all rows are equal."""
     centred = rows - rows.mean(axis=0)
-    scatter = centred.T @ centred
+    few = len(rows) < rows.shape[1]
+    scatter = centred @ centred.T if few else centred.T @ centred  # they share their non-zero eigenvalues
     total = np.trace(scatter)
     return float(1 / np.square(scatter / total).sum()) if total > 0 else 1.0

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from evaluator.geometry import moments
+from evaluator.covariances import moments
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
 
@@ -24,7 +24,8 @@ class Pca:
                 f"components is {components}, expected 1 to {most} for {len(rows)} rows of {rows.shape[1]} numbers"
             )
         self.name = "pca"
-        self.mean, values, vectors = _principal(rows)
+        self.mean, covariance = moments(rows)
+        values, vectors = covariance.principal()
         self.directions = vectors[:, :components]
         self.explained = float(values[:components].sum() / max(values.sum(), np.finfo(np.float64).tiny))
 
@@ -42,17 +43,3 @@ class Pca:
     def weights_digest(self) -> str:
         """SHA-256 of the mean and the directions, hexadecimal."""
         return hashlib.sha256(self.mean.tobytes() + np.ascontiguousarray(self.directions).tobytes()).hexdigest()
-
-
-def _principal(rows: Rows) -> tuple[Rows, Rows, Rows]:
-    """Mean [d] of rows [n, d], their variances along the principal directions, and these as columns [d, …].
-
-    The largest first. Of fewer rows than numbers there are n directions, and no matrix of d² numbers.
-    """
-    if len(rows) < rows.shape[1]:
-        mean = rows.mean(axis=0)
-        _, deviations, directions = np.linalg.svd(rows - mean, full_matrices=False)
-        return mean, deviations**2 / (len(rows) - 1), directions.T
-    mean, covariance = moments(rows)
-    values, vectors = np.linalg.eigh(covariance)
-    return mean, values[::-1], vectors[:, ::-1]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from evaluator.geometry import moments
+from evaluator.covariances import moments
 from evaluator.metrics.reference import Real, paired
 from evaluator.models.base import Rows, checked_rows
 
@@ -17,10 +17,9 @@ def diversity(real: Real, synthetic: ArrayLike) -> dict[str, float]:
     synthetic covariance less that of the real one, nats; 0 is as diverse as real, negative is contracted.
     """
     reference, rows = paired(real, synthetic)
-    real_covariance = reference.moments[1]
-    ridge = RIDGE * np.trace(real_covariance) / len(real_covariance) * np.eye(len(real_covariance))
-    gained = np.linalg.slogdet(moments(rows)[1] + ridge)[1] - np.linalg.slogdet(real_covariance + ridge)[1]
-    return {"vendi": vendi(rows), "log_det": float(gained)}
+    of_real, covariance = reference.moments[1], moments(rows)[1]
+    ridge = RIDGE * of_real.trace / of_real.dimension
+    return {"vendi": vendi(rows), "log_det": covariance.log_det(ridge) - of_real.log_det(ridge)}
 
 
 def vendi(features: ArrayLike) -> float:

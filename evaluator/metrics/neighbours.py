@@ -16,7 +16,7 @@ from hygiene.errors import ConfigurationError
 CELLS = 1 << 20  # distances of one block: 4 MB in single precision, about what a core's cache holds
 FEWEST = 32  # rows of a block, for matrix products to be worth their name
 GROUPS = 64  # per neighbour asked for: two of the k nearest then share one in k of 128 rows
-PAIRS = 1 << 15  # decided at once in double precision
+NUMBERS = 1 << 21  # of pairs decided at once in double precision: 16 MB a side
 
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int64]
@@ -93,7 +93,8 @@ class _Pairs:
         if 8 * len(rows) > len(a) * len(self.b):  # many rows are nearly one point
             distances: Rows = cdist(a, self.b, "sqeuclidean")[rows, columns]
             return distances
-        parts = (slice(start, start + PAIRS) for start in range(0, len(rows), PAIRS))
+        step = max(NUMBERS // a.shape[1], 1)
+        parts = (slice(start, start + step) for start in range(0, len(rows), step))
         gaps = (a[rows[part]] - self.b[columns[part]] for part in parts)
         return np.concatenate([np.empty(0), *(np.einsum("ij,ij->i", gap, gap) for gap in gaps)])
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evaluator.geometry import moments, symmetric_root
+from evaluator.covariances import Covariance, moments
 from evaluator.metrics.neighbours import nearest
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
@@ -41,14 +41,9 @@ class Reference:
             object.__setattr__(self, "training", self._training(self.training))
 
     @cached_property
-    def moments(self) -> tuple[Rows, Rows]:
-        """Mean [f] and unbiased covariance [f, f]."""
+    def moments(self) -> tuple[Rows, Covariance]:
+        """Mean [f] and unbiased covariance."""
         return moments(self.features)
-
-    @cached_property
-    def covariance_root(self) -> Rows:
-        """Symmetric square root [f, f] of the covariance."""
-        return symmetric_root(self.moments[1])
 
     def radii(self, k: int) -> Rows:
         """Squared distance [n] from each real row to its k-th nearest other real row."""

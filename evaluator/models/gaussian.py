@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evaluator.geometry import symmetric_root
+from evaluator.covariances import Covariance, moments
 from evaluator.models.base import Rows, checked_bias, checked_rows
 
 
@@ -18,19 +18,15 @@ class Gaussian:
     unbiased: bool = True
     name: str = field(default="gaussian", init=False)
     mean: Rows = field(init=False, repr=False)
-    covariance: Rows = field(init=False, repr=False)
-    _root: Rows = field(init=False, repr=False)
+    covariance: Covariance = field(init=False, repr=False)
 
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
-        """Take mean [d] and covariance [d, d] of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is exact."""
+        """Take mean [d] and covariance of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is exact."""
         rows = checked_rows(samples, at_least=2)
-        self.mean = rows.mean(axis=0)
-        centred = rows - self.mean
-        self.covariance = centred.T @ centred / (len(rows) - self.unbiased)
-        self._root = symmetric_root(self.covariance)
+        self.mean, self.covariance = moments(rows, len(rows) - self.unbiased)
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d] from N(μ, λΣ)."""
         noise = rng.standard_normal((n, self.mean.size))
-        drawn: Rows = self.mean + np.sqrt(checked_bias(sampling_bias)) * (noise @ self._root)
+        drawn: Rows = self.mean + np.sqrt(checked_bias(sampling_bias)) * self.covariance.coloured(noise)
         return drawn

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from evaluator.geometry import participation_ratio, squared_distances, symmetric_root
+from evaluator.covariances import Covariance, moments
+from evaluator.geometry import participation_ratio, squared_distances
 from evaluator.models.base import Rows, checked_bias, checked_rows
 from hygiene.errors import ConfigurationError
 
@@ -29,7 +30,7 @@ class Kde:
     name: str = field(default="kde", init=False)
     rows: Rows = field(init=False, repr=False)
     mean: Rows = field(init=False, repr=False)
-    _root: Rows = field(init=False, repr=False)
+    covariance: Covariance = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.bandwidth < 1:
@@ -38,16 +39,14 @@ class Kde:
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
         """Keep `samples` [n, d], n > 5. `rng` is not used: the fit is exact."""
         self.rows = checked_rows(samples, at_least=NEIGHBOURS + 1)
-        self.mean = self.rows.mean(axis=0)
-        centred = self.rows - self.mean
-        self._root = symmetric_root(centred.T @ centred / len(self.rows))
+        self.mean, self.covariance = moments(self.rows, len(self.rows))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""
         bias = checked_bias(sampling_bias)
         weights = None if bias == 1 else density_weights(self.rows, 1 / bias - 1)
         chosen = self.rows[rng.choice(len(self.rows), n, p=weights)] - self.mean
-        noise = rng.standard_normal(chosen.shape) @ self._root
+        noise = self.covariance.coloured(rng.standard_normal(chosen.shape))
         kept = np.sqrt(1 - self.bandwidth**2)
         drawn: Rows = self.mean + kept * chosen + self.bandwidth * np.sqrt(bias) * noise
         return drawn

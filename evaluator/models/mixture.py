@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evaluator.covariances import moments
 from evaluator.models.base import Rows, checked_bias, checked_rows
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
@@ -29,11 +30,11 @@ class Mixture:
     dimensions: int = 32
     name: str = field(default="mixture", init=False)
     mean: Rows = field(init=False, repr=False)  # [d]
-    basis: Rows = field(init=False, repr=False)  # [d, d], columns by falling variance
+    basis: Rows = field(init=False, repr=False)  # [d, min(n, d)], columns by falling variance
     weights: Rows = field(init=False, repr=False)  # [components]
     centres: Rows = field(init=False, repr=False)  # [components, dimensions]
     roots: Rows = field(init=False, repr=False)  # [components, dimensions, dimensions], lower
-    residual: Rows = field(init=False, repr=False)  # [d − dimensions], deviations
+    residual: Rows = field(init=False, repr=False)  # deviations of the other columns
 
     def __post_init__(self) -> None:
         if self.components < 1 or self.dimensions < 1:
@@ -44,13 +45,10 @@ class Mixture:
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
         """Fit `samples` [n, d], n ≥ 2·components."""
         rows = checked_rows(samples, at_least=2 * self.components)
-        self.mean = rows.mean(axis=0)
-        centred = rows - self.mean
-        values, vectors = np.linalg.eigh(centred.T @ centred / len(rows))
-        deviations = np.sqrt(np.maximum(values[::-1], 0.0))
-        self.basis = vectors[:, ::-1]
-        self.residual = deviations[self.dimensions :]
-        self._fit_mixture(centred @ self.basis[:, : self.dimensions], rng)
+        self.mean, covariance = moments(rows, len(rows))
+        variances, self.basis = covariance.principal()
+        self.residual = np.sqrt(variances[self.dimensions :])
+        self._fit_mixture((rows - self.mean) @ self.basis[:, : self.dimensions], rng)
 
     def _fit_mixture(self, scores: Rows, rng: np.random.Generator) -> None:
         from sklearn.exceptions import ConvergenceWarning
@@ -73,7 +71,7 @@ class Mixture:
         bias = checked_bias(sampling_bias)
         weights = (self.weights / self.weights.max()) ** (1 / bias)  # the largest stays 1: no underflow of all
         chosen = rng.choice(len(weights), n, p=weights / weights.sum())
-        noise = np.sqrt(bias) * rng.standard_normal((n, self.mean.size))
+        noise = np.sqrt(bias) * rng.standard_normal((n, self.basis.shape[1]))
         kept = self.centres.shape[1]
         scores = self.centres[chosen] + np.einsum("nij,nj->ni", self.roots[chosen], noise[:, :kept])
         drawn: Rows = self.mean + np.hstack([scores, noise[:, kept:] * self.residual]) @ self.basis.T

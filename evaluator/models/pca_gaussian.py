@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from evaluator.covariances import moments
 from evaluator.models.base import Rows, checked_bias, checked_rows
 from hygiene.errors import ConfigurationError
 
@@ -22,8 +23,9 @@ class PcaGaussian:
     components: int = 16
     name: str = field(default="pca_gaussian", init=False)
     mean: Rows = field(init=False, repr=False)  # [d]
-    basis: Rows = field(init=False, repr=False)  # [d, d], columns by falling variance
-    deviations: Rows = field(init=False, repr=False)  # [d], of the scores on them; equal beyond `components`
+    basis: Rows = field(init=False, repr=False)  # [d, d], of fewer rows [d, ≤ components], by falling variance
+    deviations: Rows = field(init=False, repr=False)  # of the scores on its columns; equal beyond `components`
+    common: float = field(init=False, repr=False)  # deviation of every direction left out
 
     def __post_init__(self) -> None:
         if self.components < 1:
@@ -32,17 +34,20 @@ class PcaGaussian:
     def fit(self, samples: Rows, rng: np.random.Generator) -> None:
         """Take mean and components of `samples` [n, d], n ≥ 2. `rng` is not used: the fit is exact."""
         rows = checked_rows(samples, at_least=2)
-        self.mean = rows.mean(axis=0)
-        centred = rows - self.mean
-        values, vectors = np.linalg.eigh(centred.T @ centred / len(rows))
-        variances = np.maximum(values[::-1], 0.0)
-        if self.components < variances.size:
-            variances[self.components :] = variances[self.components :].mean()
-        self.basis = vectors[:, ::-1]
-        self.deviations = np.sqrt(variances)
+        self.mean, covariance = moments(rows, len(rows))
+        variances, directions = covariance.principal()
+        left_out = variances[self.components :].sum() / max(self.mean.size - self.components, 1)
+        variances[self.components :] = left_out
+        kept = self.components if len(rows) < self.mean.size else None
+        self.basis, self.deviations = directions[:, :kept], np.sqrt(variances[:kept])
+        self.common = float(np.sqrt(left_out))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d] from N(μ, λC)."""
         noise = np.sqrt(checked_bias(sampling_bias)) * rng.standard_normal((n, self.mean.size))
-        drawn: Rows = self.mean + (noise * self.deviations) @ self.basis.T
+        if self.basis.shape[1] == self.mean.size:
+            drawn: Rows = self.mean + (noise * self.deviations) @ self.basis.T
+        else:
+            scores = (noise @ self.basis) * (self.deviations - self.common)
+            drawn = self.mean + self.common * noise + scores @ self.basis.T
         return drawn

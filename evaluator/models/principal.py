@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from evaluator.covariances import moments
 from evaluator.models.base import Rows, Weights
 from evaluator.models.weights import one
 
@@ -16,9 +17,9 @@ class Principal:
     """
 
     def __init__(self, rows: Rows, dimensions: int) -> None:
-        mean = rows.mean(axis=0)
-        values, vectors = np.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
-        self._set(mean, np.sqrt(np.maximum(values[::-1], 0.0)), vectors[:, ::-1], dimensions)
+        mean, covariance = moments(rows, len(rows))
+        variances, directions = covariance.principal()
+        self._set(mean, np.sqrt(variances), directions, dimensions)
 
     def _set(self, mean: Rows, deviations: Rows, basis: Rows, dimensions: int) -> None:
         self.mean, self._deviations, self._basis = mean, deviations, np.ascontiguousarray(basis)
@@ -43,6 +44,6 @@ class Principal:
 
     def outward(self, scores: Rows, spread: float, rng: np.random.Generator) -> Rows:
         """Rows [n, d] of scores [n, kept]; the deviation of what was left out is multiplied by `spread`."""
-        left_out = spread * rng.standard_normal((len(scores), self.mean.size - self.kept))
+        left_out = spread * rng.standard_normal((len(scores), self._deviations.size - self.kept))
         rows: Rows = self.mean + (np.hstack([scores, left_out]) * self._deviations) @ self._basis.T
         return rows

@@ -13,6 +13,7 @@ from evaluator.presets.ffhq_stylegan2 import ffhq_stylegan2
 from evaluator.presets.gaussian import gaussian_admissible, gaussian_fresh
 from evaluator.presets.marks import mark_amplification
 from evaluator.presets.marks_learned import mark_learned
+from evaluator.presets.marks_pictures import mark_pictures
 from evaluator.presets.marks_pixels import mark_colours, mark_pixels
 from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.mnist_ddpm import mnist_ddpm
@@ -38,6 +39,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mark-amplification-learned": mark_learned,
     "mark-amplification-pixels": mark_pixels,
     "mark-amplification-colours": mark_colours,
+    "mark-amplification-pictures": mark_pictures,
 }
 
 

@@ -4,7 +4,8 @@ Every loop has a twin of the same seeds in which nobody tags (adoption = 0), rea
 between the two is the mark's doing.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,23 @@ from evaluator.config import Choice, Filter, LoopConfig, Processing, Tagging
 from evaluator.presets.base import Comparison, LoopArm, Measured, Panel, Preset, median_curve
 from evaluator.presets.data import mnist_or_like
 from evaluator.presets.marks import HALF
-from evaluator.presets.marks_twins import RESIDUAL, Twins, filter_rows, mark_rows, paired, rotating_rows, transfer_row
+from evaluator.presets.marks_twins import (
+    READINGS,
+    RESIDUAL,
+    Twins,
+    filter_rows,
+    mark_rows,
+    paired,
+    rotating_rows,
+    transfer_row,
+)
 
-LAWFUL = "gaussian"  # keeps its training set's mean, so the laws hold for what is linear in a row
+LAWFUL = ("gaussian", "kde")  # keep their training set's mean, so the laws hold for what is linear in a row
 CLOSED, FRESH = "fully_synthetic", "fresh_data"
 SHARES = {CLOSED: 1.0, FRESH: HALF}
 UNTAGGED, SMALLER = "untagged", "blind, half size, JPEG 75, filter p ≤ 1e-6"
 ROTATING = "blind, rotating keys"
+FILTERED, COMPRESSED = "blind, filter p ≤ 1e-6", "blind, JPEG 75, filter p ≤ 1e-6"
 MAX_P = 1e-6
 GAN = Choice("wgan_gp_images", {"steps": 300})  # a quarter of a minute of CPU time for 600 pictures
 UNET = Choice("ddpm_unet", {"steps": 300, "width": 8, "batch": 16, "rate": 5e-3, "sampling_steps": 25})
@@ -31,9 +42,9 @@ WAYS: dict[str, tuple[dict[str, Any], Filter, Processing]] = {
     "informed": ({"mode": "informed"}, Filter(), Processing()),
     ROTATING: ({"mode": "blind", "rotate": True}, Filter(), Processing()),
     "blind, half tag": ({"mode": "blind", "adoption": 0.5}, Filter(), Processing()),
-    "blind, filter p ≤ 1e-6": ({"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing()),
+    FILTERED: ({"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing()),
     "blind, filter recall .9": ({"mode": "blind"}, Filter("detector", recall=0.9), Processing()),
-    "blind, JPEG 75, filter p ≤ 1e-6": (
+    COMPRESSED: (
         {"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing("jpeg", quality=75)
     ),
     SMALLER: (
@@ -49,7 +60,10 @@ BASIC = (UNTAGGED, "blind", "informed")
 class Case:
     """One loop of one model and codec, in some WAYS; the first of them is the untagged twin.
 
-    side  of the pictures in pixels, where the source can be asked for one
+    side      of the pictures in pixels, where the source can be asked for one
+    psnr      of spread, in dB; its default when not given
+    readings  probes of the table, as `Twins` takes them
+    rules     way -> probe -> what the table expects of it
     """
 
     model: Choice
@@ -58,56 +72,62 @@ class Case:
     ways: tuple[str, ...] = BASIC
     seeds: int = 2
     side: int | None = None
+    psnr: float | None = None
+    readings: Mapping[str, str] = field(default_factory=lambda: READINGS)
+    rules: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     def label(self, way: str) -> str:
         return f"{self.model.name}, {self.codec}, {self.loop}, {way}"
 
     def twins(self, way: str) -> Twins:
-        return Twins(self.label(way), self.label(UNTAGGED), SHARES[self.loop], lawful=self.model.name == LAWFUL)
+        lawful, rules = self.model.name in LAWFUL, self.rules.get(way, {})
+        return Twins(self.label(way), self.label(UNTAGGED), SHARES[self.loop], lawful, self.readings, rules)
 
 
 def mark_pixels(scale: str, data: Path | None = None) -> Preset:
     """mark-amplification-pixels."""
     paper = scale == "paper"
     pictures = mnist_or_like(data)
-    base = _base(600 if paper else 200, 4 if paper else 3)
+    base = loop_of(600 if paper else 200, 4 if paper else 3)
     base = replace(base, source=pictures.source)
     vae = Choice("vae", {"steps": 600 if paper else 100})
-    lawful, seeds = Choice(LAWFUL), 3 if paper else 2
+    lawful, seeds = Choice("gaussian"), 3 if paper else 2
+    spread = partial(Case, codec="spread", psnr=PSNR)
     cases = [
-        Case(lawful, "spread", CLOSED, seeds=seeds),
-        Case(lawful, "spread", FRESH, (*BASIC, SMALLER), seeds=seeds),
-        Case(vae, "spread", CLOSED),
-        Case(vae, "spread", FRESH, tuple(way for way in WAYS if way not in ("informed", SMALLER))),
+        spread(lawful, loop=CLOSED, seeds=seeds),
+        spread(lawful, loop=FRESH, ways=(*BASIC, SMALLER), seeds=seeds),
+        spread(vae, loop=CLOSED),
+        spread(vae, loop=FRESH, ways=tuple(way for way in WAYS if way not in ("informed", SMALLER))),
     ]
     if paper:
-        cases.append(Case(Choice("ddpm_mlp", {"steps": 1500}), "spread", CLOSED, BASIC[:2]))
-        cases += [Case(GAN, "spread", loop, BASIC[:2]) for loop in SHARES]
-        cases.append(Case(UNET, "spread", CLOSED, BASIC[:2]))
+        cases.append(spread(Choice("ddpm_mlp", {"steps": 1500}), loop=CLOSED, ways=BASIC[:2]))
+        cases += [spread(GAN, loop=loop, ways=BASIC[:2]) for loop in SHARES]
+        cases.append(spread(UNET, loop=CLOSED, ways=BASIC[:2]))
     about = f"What becomes of spread's mark of {PSNR:g} dB on {pictures.told} where generators learn from it"
-    return _preset("mark-amplification-pixels", about, base, cases, pictures.lacks)
+    return twins_preset("mark-amplification-pixels", about, base, cases, pictures.lacks)
 
 
 def mark_colours(scale: str) -> Preset:
     """mark-amplification-colours."""
     paper = scale == "paper"
-    base = replace(_base(200 if paper else 100, 3), features=Choice("pca"))
+    base = replace(loop_of(200 if paper else 100, 3), source=Choice("crops"), features=Choice("pca"))
     vae = Choice("vae", {"steps": 300 if paper else 100})
     turned = (*BASIC, ROTATING) if paper else BASIC
     cases = [
         Case(vae, "dwt_dct_svd", CLOSED, turned, side=40),
         Case(vae, "rivagan", CLOSED, BASIC[:2], side=32),
-        Case(Choice(LAWFUL), "rivagan", CLOSED, BASIC[:2], side=32),
+        Case(Choice("gaussian"), "rivagan", CLOSED, BASIC[:2], side=32),
     ]
     if paper:
         cases += [
             Case(vae, codec, FRESH, BASIC[:2], side=side) for codec, side in (("dwt_dct_svd", 40), ("rivagan", 32))
         ]
     about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
-    return _preset("mark-amplification-colours", about, base, cases)
+    return twins_preset("mark-amplification-colours", about, base, cases)
 
 
-def _base(size: int, generations: int) -> LoopConfig:
+def loop_of(size: int, generations: int) -> LoopConfig:
+    """The closed loop that the cases are variations of: `size` samples of every kind."""
     return LoopConfig(
         loop=CLOSED,
         n_ini=size,
@@ -120,7 +140,8 @@ def _base(size: int, generations: int) -> LoopConfig:
     )
 
 
-def _preset(name: str, about: str, base: LoopConfig, cases: list[Case], lacks: str = "") -> Preset:
+def twins_preset(name: str, about: str, base: LoopConfig, cases: list[Case], lacks: str = "") -> Preset:
+    """An experiment of `cases`, each a variation of `base`."""
     arms = {case.label(way): LoopArm(_config(base, case, way), case.seeds) for case in cases for way in case.ways}
     rows = [row for case in cases for way in case.ways[1:] for row in _rows(case, way, base.generations)]
     return Preset(name, f"{about}, against loops in which nobody tags.", arms, rows, partial(_panels, cases), lacks)
@@ -131,15 +152,19 @@ def _config(base: LoopConfig, case: Case, way: str) -> LoopConfig:
     n_r = base.n_ini // 2 if case.loop == FRESH else 0
     return replace(
         base,
-        source=base.source if case.side is None else Choice("crops", {"size": case.side}),
+        source=base.source if case.side is None else _sized(base.source, case.side),
         loop=case.loop,
         n_s=base.n_ini - n_r,
         n_r=n_r,
         model=case.model,
-        tagging=Tagging(**tagging, codec=case.codec, psnr=PSNR if case.codec == "spread" else None),
+        tagging=Tagging(**tagging, codec=case.codec, psnr=case.psnr),
         filter=chosen,
         processing=processing,
     )
+
+
+def _sized(source: Choice, side: int) -> Choice:
+    return replace(source, parameters={**source.parameters, "size": side})
 
 
 def _rows(case: Case, way: str, generations: int) -> list[Comparison]:

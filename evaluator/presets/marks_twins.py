@@ -1,8 +1,9 @@
 """What is read off a loop that tags and its twin of the same seeds in which nobody does."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from evaluator.presets.base import Comparison, Estimate, Measured, Series
 from evaluator.presets.marks import LAST_KEY, last
@@ -23,6 +24,11 @@ READINGS = {
     "raw_z": "z of 100 raw samples",
     "wrong_key_z": "mean absolute z of 100 raw samples under wrong keys",
 }
+SINGLE = READINGS | {
+    "raw_tpr": "TPR of a single raw sample at 1 % FPR",
+    "raw_found": "share of raw output found",
+}
+"""Beside these, what a detector finds of raw output where it is strong enough to find a single one."""
 FILTERED = {"tpr": "realised tpr", "fpr": "realised fpr"}
 
 
@@ -30,13 +36,17 @@ FILTERED = {"tpr": "realised tpr", "fpr": "realised fpr"}
 class Twins:
     """Labels of an arm that tags and of the one that does not; `share`, tagged, of what its models learn from.
 
-    lawful  whether its model keeps means, so that the transfer of the mean residual must be 1
+    lawful    whether its model keeps means, so that the transfer of the mean residual must be 1
+    readings  probe of the tagged arm -> what it is called, in the table
+    rules     probe -> what a Comparison of it expects
     """
 
     tagged: str
     untagged: str
     share: float
     lawful: bool
+    readings: Mapping[str, str] = field(default_factory=lambda: READINGS)
+    rules: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def paired(twins: Twins, probe: str, measured: Measured) -> Series:
@@ -54,13 +64,13 @@ def residual_transfer(twins: Twins, measured: Measured) -> Estimate:
 
 def mark_rows(twins: Twins, generations: int) -> list[Comparison]:
     """The rows of a loop with one key and without a filter."""
-    return [*_differences(twins, generations, DIFFERENCES), *_readings(twins, generations, READINGS)]
+    return [*_differences(twins, generations, DIFFERENCES), *_readings(twins, generations, twins.readings)]
 
 
 def rotating_rows(twins: Twins, generations: int) -> list[Comparison]:
     """The rows of a loop with a key per generation: the twin has none of them, so only their damage is compared."""
     damage = {"frechet_distance": DIFFERENCES["frechet_distance"]}
-    readings = {LAST_KEY: "mark of the last key in raw output"} | READINGS
+    readings = {LAST_KEY: "mark of the last key in raw output", **twins.readings}
     return [*_differences(twins, generations, damage), *_readings(twins, generations, readings)]
 
 
@@ -74,15 +84,18 @@ def transfer_row(twins: Twins) -> Comparison:
 
 def filter_rows(twins: Twins, generations: int) -> list[Comparison]:
     """The rows of a loop behind a detector: what it catches, and what the raw output carries in spite of it."""
-    return _readings(twins, generations, FILTERED | READINGS)
+    return _readings(twins, generations, {**FILTERED, **twins.readings})
 
 
-def _differences(twins: Twins, generations: int, probes: dict[str, str]) -> list[Comparison]:
+def _differences(twins: Twins, generations: int, probes: Mapping[str, str]) -> list[Comparison]:
     return [_row(twins, what, generations, partial(paired, twins, probe)) for probe, what in probes.items()]
 
 
-def _readings(twins: Twins, generations: int, probes: dict[str, str]) -> list[Comparison]:
-    return [_row(twins, what, generations, partial(_plain, twins, probe)) for probe, what in probes.items()]
+def _readings(twins: Twins, generations: int, probes: Mapping[str, str]) -> list[Comparison]:
+    return [
+        replace(_row(twins, what, generations, partial(_plain, twins, probe)), **twins.rules.get(probe, {}))
+        for probe, what in probes.items()
+    ]
 
 
 def _plain(twins: Twins, probe: str, measured: Measured) -> Series:

@@ -14,8 +14,9 @@ from hygiene.errors import ConfigurationError, TagRefused, UnreadableImage
 from hygiene.images import decode_raster
 from hygiene.records import Record
 
-STRIPS = 8
-"""Of a picture, upright: every other one is held out, so that no training square shares a pixel with the others."""
+STRIPS = (8, 4, 2)
+"""Of a picture, upright, as many as are wide enough for a square: every other one is held out, so that no training
+square shares a pixel with the others."""
 
 LARGEST, MOST = 512, 10**6  # pixels of a side, squares
 
@@ -34,27 +35,34 @@ def crops(size: int, path: str = "", count: int = 2000, seed: int = 0, repeats: 
             f"crops take size 1 to {LARGEST}, count 1 to {MOST} and seed ≥ 0, got {size}, {count} and {seed}"
         )
     photographs = _files(Path(path)) if path else _bundled()
-    for photograph in photographs:
-        if photograph.shape[0] < size or photograph.shape[1] < STRIPS * size:
-            raise ConfigurationError(
-                f"a picture of {photograph.shape[1]}×{photograph.shape[0]} pixels among the photographs of "
-                f"{path or 'scikit-learn'}: crops of {size} pixels need {STRIPS * size}×{size}"
-            )
+    strips = _strips(photographs, size, path or "scikit-learn")
     rng = np.random.default_rng(seed)
-    halves = [_squares(photographs, size, count, first, rng) for first in (0, 1)]
+    halves = [_squares(photographs, size, count, strips, first, rng) for first in (0, 1)]
     shape = (size, size, 3)
     return ArraySource(halves[0], shape, held_out=ArraySource(halves[1], shape), repeats=repeats)
 
 
+def _strips(photographs: list[NDArray[np.uint8]], size: int, told: str) -> int:
+    """Into how many strips all photographs are cut: those of a width of 8 sizes and more into 8."""
+    for photograph in photographs:
+        if photograph.shape[0] < size or photograph.shape[1] < STRIPS[-1] * size:
+            raise ConfigurationError(
+                f"a picture of {photograph.shape[1]}×{photograph.shape[0]} pixels among the photographs of {told}: "
+                f"crops of {size} pixels need {STRIPS[-1] * size}×{size}"
+            )
+    narrowest = min(photograph.shape[1] for photograph in photographs)
+    return next(strips for strips in STRIPS if narrowest >= strips * size)
+
+
 def _squares(
-    photographs: list[NDArray[np.uint8]], size: int, count: int, first: int, rng: np.random.Generator
+    photographs: list[NDArray[np.uint8]], size: int, count: int, strips: int, first: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """[count, size · size · 3] out of the strips `first`, `first` + 2, …"""
+    """[count, size · size · 3] out of the strips `first`, `first` + 2, … of each photograph."""
     rows = np.empty((count, size * size * 3), dtype=np.uint8)
     for index in range(count):
         photograph = photographs[index % len(photographs)]
-        height, width = photograph.shape[0], photograph.shape[1] // STRIPS
-        left = width * (2 * int(rng.integers(STRIPS // 2)) + first) + int(rng.integers(width - size + 1))
+        height, width = photograph.shape[0], photograph.shape[1] // strips
+        left = width * (2 * int(rng.integers(strips // 2)) + first) + int(rng.integers(width - size + 1))
         top = int(rng.integers(height - size + 1))
         rows[index] = photograph[top : top + size, left : left + size].ravel()
     return rows

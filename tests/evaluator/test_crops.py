@@ -5,7 +5,6 @@ import pytest
 from PIL import Image
 
 from evaluator.sources import make_source
-from evaluator.sources.crops import STRIPS
 from hygiene.errors import ConfigurationError
 
 
@@ -13,7 +12,7 @@ from hygiene.errors import ConfigurationError
 def folder(tmp_path):
     """Two pictures whose strips hold their own number, 16 columns each."""
     for name, height in (("a", 20), ("b", 30)):
-        strips = np.repeat(np.arange(STRIPS, dtype=np.uint8), 16)
+        strips = np.repeat(np.arange(8, dtype=np.uint8), 16)
         Image.fromarray(np.tile(strips, (height, 1))).convert("RGB").save(tmp_path / f"{name}.png")
     return tmp_path
 
@@ -24,6 +23,15 @@ def test_no_square_of_one_half_shares_a_pixel_with_the_other(folder):
     for half, parity in ((source, 0), (source.held_out, 1)):
         assert half.rows.shape == (60, 300)
         assert set(np.unique(half.rows)) == {parity, parity + 2, parity + 4, parity + 6}
+
+
+@pytest.mark.parametrize(("size", "strips"), [(16, 8), (17, 4), (20, 4)])
+def test_large_squares_are_cut_out_of_wider_strips(folder, size, strips):
+    source = make_source("crops", path=str(folder), size=size, count=60)
+    for half, parity in ((source, 0), (source.held_out, 1)):
+        columns = half.rows.reshape(60, size, size, 3)[:, 0, :, 0]
+        assert set((columns * strips // 8 % 2).ravel()) == {parity}
+        assert len(np.unique(columns[:, 0])) > 1
 
 
 def test_the_seed_fixes_the_places(folder):
@@ -39,8 +47,11 @@ def test_without_a_folder_scikit_learns_photographs_are_cut():
 
 
 def test_what_cannot_be_cut_is_refused(folder):
-    with pytest.raises(ConfigurationError, match=r"a picture of 128×20 pixels .* need 136×17"):
-        make_source("crops", path=str(folder), size=17)
+    with pytest.raises(ConfigurationError, match=r"a picture of 128×20 pixels .* need 42×21"):
+        make_source("crops", path=str(folder), size=21)
+    Image.new("RGB", (30, 99)).save(folder / "c.png")
+    with pytest.raises(ConfigurationError, match=r"a picture of 30×99 pixels .* need 32×16"):
+        make_source("crops", path=str(folder), size=16)
     with pytest.raises(ConfigurationError, match="crops take size 1 to 512"):
         make_source("crops", size=0)
     (folder / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n nothing")

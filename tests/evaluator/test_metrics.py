@@ -118,7 +118,7 @@ class TestManifold:
         whole = manifold(real, synthetic)
         monkeypatch.setattr(neighbours_module, "CELLS", 0)
         monkeypatch.setattr(neighbours_module, "FEWEST", 17)
-        monkeypatch.setattr(neighbours_module, "PAIRS", 5)
+        monkeypatch.setattr(neighbours_module, "NUMBERS", 5)
         assert manifold(real, synthetic) == whole
 
     def test_swapped_arguments_are_told_apart(self) -> None:

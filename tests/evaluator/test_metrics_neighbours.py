@@ -1,5 +1,6 @@
 """Neighbours: as double precision without shortcuts finds them, whatever the scale, and on torch as on NumPy."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -104,6 +105,16 @@ def test_blocks_are_bounded() -> None:
     assert max(block.stop - block.start for block in blocks) * 50_000 <= neighbours.CELLS * 2
     assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
     assert (blocks[0].start, blocks[-1].stop) == (0, 50_000)
+
+
+def test_pairs_of_wide_rows_are_decided_a_few_at_a_time() -> None:
+    # 16 points, and 12 rows about each: its 2304 pairs cannot be told apart in single precision
+    rows = np.repeat(normal(0, 16, 8000), 12, axis=0) + 1e-6 * normal(1, 192, 8000)
+    tracemalloc.start()
+    nearest(rows, rows, 5, same=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * rows.nbytes + 3 * 8 * neighbours.NUMBERS < 2304 * 8000 * 8 * 3
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

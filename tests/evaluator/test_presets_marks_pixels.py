@@ -9,7 +9,7 @@ from evaluator.presets import make_preset
 from evaluator.presets.base import LoopArm
 from evaluator.presets.marks_twins import RESIDUAL, Twins, paired, residual_transfer
 
-NAMES = ("mark-amplification-pixels", "mark-amplification-colours")
+NAMES = ("mark-amplification-pixels", "mark-amplification-colours", "mark-amplification-pictures")
 ROWS = {
     "mean residual of raw output over the twin's": ("raw_residual", True),
     "the part of it that no wrong key has": ("raw_keyed", True),
@@ -22,6 +22,8 @@ ROWS = {
     "mean absolute z of 100 raw samples under wrong keys": ("wrong_key_z", False),
     "realised tpr": ("tpr", False),
     "realised fpr": ("fpr", False),
+    "TPR of a single raw sample at 1 % FPR": ("raw_tpr", False),
+    "share of raw output found": ("raw_found", False),
 }
 """Figure -> the probe it is, and whether the twin's is taken off."""
 
@@ -75,11 +77,38 @@ def told(what, arms):
 
 
 def test_only_the_law_of_a_model_that_keeps_the_mean_is_expected():
+    """Of what is linear in a row; the other rules are those of single pictures, below."""
     rows = [row for name in NAMES for row in make_preset(name, "paper").comparisons if row.expected is not None]
-    assert len(rows) == 5
-    for row in rows:
-        assert row.what.startswith("transfer κ of the mean residual, gaussian, ")
+    laws = [row for row in rows if row.what.startswith("transfer κ")]
+    assert len(laws) == 11
+    for row in laws:
+        assert row.what.startswith(
+            ("transfer κ of the mean residual, gaussian, ", "transfer κ of the mean residual, kde, ")
+        )
         assert (row.expected, row.tolerance, row.absolute) == (1.0, 0.1, False)
+
+
+def test_who_draws_pictures_again_is_expected_to_be_found_and_nobody_else():
+    preset = make_preset("mark-amplification-pictures", "paper")
+    expected = {told(row.what, preset.arms): row.expected for row in preset.comparisons}
+    found = {arm: value for (what, arm), value in expected.items() if what == "share of raw output found"}
+    again = {"kde, spread, fully_synthetic, blind", "kde, spread, fully_synthetic, informed"}
+    assert {arm for arm, value in found.items() if value == 1} == again
+    assert {arm for arm, value in found.items() if value is None} == {
+        "gaussian, spread, fresh_data, blind, JPEG 75, filter p ≤ 1e-6"
+    }
+    assert len(found) == 11
+    caught = {arm: value for (what, arm), value in expected.items() if what == "realised tpr"}
+    assert {arm for arm, value in caught.items() if "JPEG" in arm} == {
+        arm for arm, value in caught.items() if value == 0
+    }
+    assert sorted(caught.values()) == [0.0, 1.0, 1.0]
+
+
+def test_pictures_of_a_folder_are_cut_instead_of_scikit_learns(tmp_path):
+    arms = make_preset("mark-amplification-pictures", "small", tmp_path).arms
+    assert {arm.config.source.parameters["path"] for arm in arms.values()} == {str(tmp_path)}
+    assert {arm.config.source.parameters["size"] for arm in arms.values()} == {64}
 
 
 @pytest.mark.parametrize("share", [0.5, 1.0])

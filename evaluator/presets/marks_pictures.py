@@ -1,0 +1,78 @@
+"""Whether marks are amplified in pictures so large that the detector of `spread` finds every tagged one of them.
+
+At 28 pixels it is too weak to tell. A model may hand on the mean of what it learned from (`gaussian`, `vae`), or
+single pictures of it (`kde`, which draws its training rows again with a little noise, as one that memorises would).
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from evaluator.config import Choice
+from evaluator.presets.base import Preset
+from evaluator.presets.marks_pixels import (
+    BASIC,
+    CLOSED,
+    COMPRESSED,
+    FILTERED,
+    FRESH,
+    ROTATING,
+    UNTAGGED,
+    Case,
+    loop_of,
+    twins_preset,
+)
+from evaluator.presets.marks_twins import SINGLE
+
+Rules = dict[str, dict[str, Any]]
+
+MARKED = BASIC[1:]
+WHOLE, VAE_SIDE = 128, 64  # pixels a side: a VAE of 128 would take longer than all the rest
+SQUARES = 600  # of either half
+
+
+def _rule(expected: float, tolerance: float, source: str) -> dict[str, Any]:
+    return {"expected": expected, "tolerance": tolerance, "absolute": True, "source": source}
+
+
+# All of them written down before the first run.
+NOTHING_FOUND: Rules = {
+    "raw_found": _rule(0.0, 0.01, "each picture is changed in its own way: no sum of them is a mark")
+}
+REPLAYED: Rules = {"raw_found": _rule(1.0, 0.1, "who draws pictures again draws their marks again")}
+CAUGHT: Rules = NOTHING_FOUND | {
+    "tpr": _rule(1.0, 0.02, "robustness.md: pictures as they are"),
+    "fpr": _rule(0.0, 0.001, "p ≤ 1e-6"),
+}
+LOST: Rules = {
+    "tpr": _rule(0.0, 0.05, "robustness.md: JPEG 75 at 128 pixels removes the mark"),
+    "fpr": _rule(0.0, 0.001, "p ≤ 1e-6"),
+}
+
+
+def mark_pictures(scale: str, data: Path | None = None) -> Preset:
+    """mark-amplification-pictures."""
+    paper = scale == "paper"
+    base = replace(
+        loop_of(120 if paper else 40, 3),
+        source=Choice("crops", {"count": SQUARES} | ({"path": str(data)} if data else {})),
+        features=Choice("pca", {"components": 16}),
+    )
+    spread = partial(Case, codec="spread", side=WHOLE if paper else VAE_SIDE, readings=SINGLE)
+    lawful, replaying = Choice("gaussian"), Choice("kde")
+    none, again = dict.fromkeys((*MARKED, ROTATING), NOTHING_FOUND), dict.fromkeys(MARKED, REPLAYED)
+    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST} if paper else {})
+    cases = [
+        spread(lawful, loop=CLOSED, ways=(*BASIC, ROTATING), rules=none),
+        spread(replaying, loop=CLOSED, rules=again),
+        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind),
+        replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none), codec="dwt_dct_svd"),
+        spread(replaying, loop=FRESH, ways=(UNTAGGED, FILTERED), rules=behind),
+    ]
+    if paper:
+        vae = Choice("vae", {"steps": 150})
+        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none, seeds=1))
+    told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
+    about = f"What becomes of marks on squares of {WHOLE if paper else VAE_SIDE} pixels in colour out of {told}"
+    return twins_preset("mark-amplification-pictures", about, base, cases)
