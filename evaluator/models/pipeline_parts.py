@@ -84,7 +84,7 @@ def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
 
 
 def _prepared(part: Any) -> Any:
-    """Ready to be used, in float32; conditions are left out in training by `Denoiser`, not by layers of their own accord."""
+    """Ready to be used, in float32; in training `Denoiser` leaves out conditions, not layers of their own accord."""
     from diffusers.models.embeddings import LabelEmbedding
 
     for layer in part.modules():
