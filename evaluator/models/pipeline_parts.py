@@ -80,17 +80,17 @@ def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
         attention = "eager" if name == "text_encoder_3" else "sdpa"  # of T5 transformers 4 has no other
         return {"attn_implementation": attention, "dtype": torch.float32}
     size = {"sample_size": folder.sizes["sample_size"]} if name == folder.network else {}
-    return {"low_cpu_mem_usage": False, "torch_dtype": torch.float32, **size}
+    return {"low_cpu_mem_usage": False, **size}
 
 
 def _prepared(part: Any) -> Any:
-    """Ready to be used; conditions are left out in training by `Denoiser`, not by layers of their own accord."""
+    """Ready to be used, in float32; in training `Denoiser` leaves out conditions, not layers of their own accord."""
     from diffusers.models.embeddings import LabelEmbedding
 
     for layer in part.modules():
         if isinstance(layer, LabelEmbedding):
             layer.dropout_prob = 0.0
-    return part.eval()
+    return part.eval().float()
 
 
 @contextmanager

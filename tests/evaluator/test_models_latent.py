@@ -108,7 +108,7 @@ class TestAsDiffusersOwn:
         self.compare(pixels, decoded.permute(0, 2, 3, 1).numpy() / 2 + 0.5)
         assert pixels.max() > 1.05  # what clipping would take away
 
-    @pytest.mark.parametrize(("zeros", "bias", "size"), [(True, 0.2, 0), (False, 0.2, 16), (True, 1.0, 0)])
+    @pytest.mark.parametrize(("zeros", "bias", "size"), [(True, 0.2, 0), (False, 0.2, 16)])
     def test_stable_diffusion_xl(
         self, tiny_pipelines: Any, tmp_path: Path, zeros: bool, bias: float, size: int
     ) -> None:
@@ -124,7 +124,7 @@ class TestAsDiffusersOwn:
         ).images  # fmt: skip
         self.compare(pixels, found.permute(0, 2, 3, 1).numpy(), clipped=True)
 
-    @pytest.mark.parametrize(("t5", "bias", "size"), [(True, 0.2, 16), (False, 0.2, 0), (True, 1.0, 0)])
+    @pytest.mark.parametrize(("t5", "bias", "size"), [(True, 0.2, 16), (False, 1.0, 0)])
     def test_stable_diffusion_3(self, tiny_pipelines: Any, tmp_path: Path, t5: bool, bias: float, size: int) -> None:
         """By flow matching, with the folder's own scheduler."""
         path = tiny_pipelines.stable_diffusion_3(tmp_path / "sd3", t5)
@@ -344,9 +344,7 @@ class TestTraining:
 
 
 class TestInALoop:
-    @pytest.mark.parametrize(
-        ("kind", "fit_steps"), [("stable_diffusion_xl", 2), ("stable_diffusion_3", 2), ("dit", 0), ("ldm", 2)]
-    )
+    @pytest.mark.parametrize(("kind", "fit_steps"), [("stable_diffusion_3", 2), ("dit", 0), ("ldm", 2)])
     def test_a_run_goes_on_to_the_same_bytes_and_asks_nobody(
         self,
         kind: str,

@@ -26,7 +26,7 @@ def drawn(path: Path) -> Any:
 def half(stable_diffusion: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With every part saved as fp16 alone: the network and the autoencoder in shards, the text encoder in one file."""
     path = tmp_path_factory.mktemp("half") / "precision"
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(stable_diffusion, torch_dtype=torch.float16)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(stable_diffusion, dtype=torch.float16)
     pipeline.save_pretrained(path, variant="fp16", max_shard_size="12KB")
     return path
 
@@ -35,7 +35,7 @@ def test_half_precision_is_read_as_the_same_numbers_in_float32(half: Path, tmp_p
     names = {file.name for file in half.rglob("*") if file.parent.name in ("unet", "vae", "text_encoder")}
     assert {"diffusion_pytorch_model.safetensors.index.fp16.json", "model.fp16.safetensors"} < names
     assert not {"diffusion_pytorch_model.safetensors", "model.safetensors"} & names
-    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(half, variant="fp16", torch_dtype=torch.float32)
+    pipeline = diffusers.StableDiffusionPipeline.from_pretrained(half, variant="fp16", dtype=torch.float32)
     pipeline.save_pretrained(tmp_path / "full", max_shard_size="12KB")
     np.testing.assert_array_equal(drawn(half), drawn(tmp_path / "full"))
 
