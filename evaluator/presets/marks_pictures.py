@@ -1,6 +1,6 @@
 """Whether marks are amplified in pictures so large that the detector of `spread` finds every tagged one of them.
 
-At 28 pixels it is too weak to tell. A model may hand on the mean of what it learned from (`gaussian`, `vae`), or
+At 28 pixels it is too weak to tell. A model may hand on the mean of what it learned from (`gaussian`), or
 single pictures of it (`kde`, which draws its training rows again with a little noise, as one that memorises would).
 """
 
@@ -18,6 +18,7 @@ from evaluator.presets.marks_pixels import (
     FILTERED,
     FRESH,
     ROTATING,
+    SMALLER,
     UNTAGGED,
     Case,
     loop_of,
@@ -28,7 +29,6 @@ from evaluator.presets.marks_twins import SINGLE
 Rules = dict[str, dict[str, Any]]
 
 MARKED = BASIC[1:]
-WHOLE, VAE_SIDE = 128, 64  # pixels a side: a VAE of 128 would take longer than all the rest
 SQUARES = 600  # of either half
 
 
@@ -54,25 +54,22 @@ LOST: Rules = {
 def mark_pictures(scale: str, data: Path | None = None) -> Preset:
     """mark-amplification-pictures."""
     paper = scale == "paper"
+    side = 128 if paper else 64
     base = replace(
         loop_of(120 if paper else 40, 3),
         source=Choice("crops", {"count": SQUARES} | ({"path": str(data)} if data else {})),
         features=Choice("pca", {"components": 16}),
     )
-    spread = partial(Case, codec="spread", side=WHOLE if paper else VAE_SIDE, readings=SINGLE)
+    spread = partial(Case, codec="spread", side=side, readings=SINGLE)
     lawful, replaying = Choice("gaussian"), Choice("kde")
     none, again = dict.fromkeys((*MARKED, ROTATING), NOTHING_FOUND), dict.fromkeys(MARKED, REPLAYED)
-    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST} if paper else {})
+    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST, SMALLER: LOST} if paper else {})
     cases = [
         spread(lawful, loop=CLOSED, ways=(*BASIC, ROTATING), rules=none),
         spread(replaying, loop=CLOSED, rules=again),
-        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind),
-        replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none), codec="dwt_dct_svd"),
-        spread(replaying, loop=FRESH, ways=(UNTAGGED, FILTERED), rules=behind),
+        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind, seeds=1),
+        replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none, seeds=1), codec="dwt_dct_svd"),
     ]
-    if paper:
-        vae = Choice("vae", {"steps": 150})
-        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none, seeds=1))
     told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
-    about = f"What becomes of marks on squares of {WHOLE if paper else VAE_SIDE} pixels in colour out of {told}"
+    about = f"What becomes of marks on squares of {side} pixels in colour out of {told}"
     return twins_preset("mark-amplification-pictures", about, base, cases)
