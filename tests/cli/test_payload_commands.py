@@ -118,4 +118,4 @@ def test_two_keys_are_tagged_found_calibrated_and_filtered_together(shop):
     )
     assert (code, json.loads(out)["outputs"][0]["excluded"]) == (0, 0)
     code, _, err = call("tag", "generated", "tagged", "--key", "my.key", "--workers", 1)
-    assert (code, "two_keys True then" in err) == (2, True)
+    assert (code, "two_keys on then" in err) == (2, True)
