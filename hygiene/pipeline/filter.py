@@ -40,8 +40,8 @@ class FilterReport:
 
 
 def filter_dataset(
-    pool: Path,
-    out: Path,
+    pool: Path | str,
+    out: Path | str,
     detectors: Detectors,
     policies: Policy | Mapping[str, Policy],
     *,
@@ -59,6 +59,7 @@ def filter_dataset(
 
     declared  of the files that a detector reads statements from, those that say one of these are excluded as well
     """
+    pool, out = Path(pool), Path(out)
     made, reader = detectors_of(detectors), open_reader(pool)
     named = policies if isinstance(policies, Mapping) else {".": policies}
     _check_policies(named, names_of(made))
@@ -84,6 +85,8 @@ def _check_policies(policies: Mapping[str, Policy], detectors: str) -> None:
     """Refuse before the expensive part what cannot be met: most policies need no scores of the pool."""
     if not policies:
         raise ConfigurationError("no policy given: expected at least one")
+    if strange := [name for name in policies if name != "." and (Path(name).name != name or name in ("", ".."))]:
+        raise ConfigurationError(f"a policy is called {strange[0]!r}: expected the name of a folder in the output")
     for policy in policies.values():
         calibration = getattr(policy, "calibration", None)
         if isinstance(calibration, Calibration):

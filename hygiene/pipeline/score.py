@@ -23,7 +23,7 @@ class CalibrationReport:
 
 
 def score_dataset(
-    source: Path,
+    source: Path | str,
     detectors: Detectors,
     *,
     max_pixels: int = images.MAX_PIXELS,
@@ -34,7 +34,7 @@ def score_dataset(
 
     Of several detectors the strongest evidence counts, and pays for all of them.
     """
-    reader, made = open_reader(source), detectors_of(detectors)
+    reader, made = open_reader(Path(source)), detectors_of(detectors)
     listing = reader.listing()
     tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
     with engines.processes(useful(workers, listing)) as run:
@@ -43,10 +43,10 @@ def score_dataset(
 
 
 def calibrate(
-    tagged: Path,
+    tagged: Path | str,
     detectors: Detectors,
     *,
-    untagged: Path | None = None,
+    untagged: Path | str | None = None,
     processing: str = "",
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,

@@ -36,8 +36,8 @@ class TagReport:
 
 
 def tag_dataset(
-    source: Path,
-    out: Path,
+    source: Path | str,
+    out: Path | str,
     key: Key,
     *,
     psnr: float | None = None,
@@ -57,6 +57,7 @@ def tag_dataset(
     two_keys: also mark with `key.twin`, for `TwoKeyDetector`. copy_refused: also copy, unmarked, what cannot be tagged.
     declare: also say in each file's metadata that it is generated. signer: say it in a C2PA manifest too.
     """
+    source, out = Path(source), Path(out)
     codec, reader = Spread(psnr, payload=payload), open_reader(source)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
     settings |= {} if payload is None else {"payload": str(payload)}

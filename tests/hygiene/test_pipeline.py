@@ -323,6 +323,21 @@ def test_several_policies_share_one_scoring(world, tmp_path, monkeypatch):
     assert [entry["folder"] for entry in report.manifest["outputs"]] == list(levels)
 
 
+@pytest.mark.parametrize("name", ["../beside", "a/b", "..", "", "/tmp"])
+def test_an_output_stays_in_its_folder(world, tmp_path, name):
+    with pytest.raises(ConfigurationError, match="name of a folder in the output"):
+        filter_dataset(world / "pool", tmp_path / "out", KEY, {name: MaxP(1e-6)})
+    assert not tree(tmp_path)
+
+
+def test_folders_may_be_named_by_text(world, tmp_path):
+    tag_dataset(str(world / "real"), str(tmp_path / "tagged"), KEY)
+    tagged = calibrate(str(tmp_path / "tagged"), KEY, untagged=str(world / "real")).calibration.tagged
+    report = filter_dataset(str(tmp_path / "tagged"), str(tmp_path / "out"), KEY, MaxP(1e-6), lists_only=True)
+    assert report.seen == len(tagged) == 30
+    assert report.outputs[0].folder == tmp_path / "out"
+
+
 def test_fdr_and_fpr_policies_run_on_a_pool(world, tmp_path):
     by_fdr = filter_dataset(world / "pool", tmp_path / "fdr", KEY, Fdr(0.01))
     assert by_fdr.outputs[0].counts.total_excluded == 30
