@@ -29,6 +29,7 @@ from evaluator.presets.marks_twins import SINGLE
 Rules = dict[str, dict[str, Any]]
 
 MARKED = BASIC[1:]
+VAE_SIDE = 64  # pixels: at 128 its training would take longer than all the rest
 SQUARES = 600  # of either half
 
 
@@ -70,6 +71,9 @@ def mark_pictures(scale: str, data: Path | None = None) -> Preset:
         spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind, seeds=1),
         replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none, seeds=1), codec="dwt_dct_svd"),
     ]
+    if paper:
+        vae = Choice("vae", {"steps": 150})
+        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none, seeds=1))
     told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
     about = f"What becomes of marks on squares of {side} pixels in colour out of {told}"
     return twins_preset("mark-amplification-pictures", about, base, cases)
