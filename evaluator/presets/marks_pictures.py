@@ -61,19 +61,19 @@ def mark_pictures(scale: str, data: Path | None = None) -> Preset:
         source=Choice("crops", {"count": SQUARES} | ({"path": str(data)} if data else {})),
         features=Choice("pca", {"components": 16}),
     )
-    spread = partial(Case, codec="spread", side=side, readings=SINGLE)
+    spread = partial(Case, codec="spread", side=side, readings=SINGLE, seeds=3 if paper else 2)
     lawful, replaying = Choice("gaussian"), Choice("kde")
     none, again = dict.fromkeys((*MARKED, ROTATING), NOTHING_FOUND), dict.fromkeys(MARKED, REPLAYED)
     behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST, SMALLER: LOST} if paper else {})
     cases = [
         spread(lawful, loop=CLOSED, ways=(*BASIC, ROTATING), rules=none),
         spread(replaying, loop=CLOSED, rules=again),
-        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind, seeds=1),
-        replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none, seeds=1), codec="dwt_dct_svd"),
+        spread(lawful, loop=FRESH, ways=(UNTAGGED, "blind", *behind), rules=none | behind),
+        replace(spread(lawful, loop=CLOSED, ways=BASIC[:2], rules=none), codec="dwt_dct_svd"),
     ]
     if paper:
         vae = Choice("vae", {"steps": 150})
-        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none, seeds=1))
+        cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none))
     told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
     about = f"What becomes of marks on squares of {side} pixels in colour out of {told}"
     return twins_preset("mark-amplification-pictures", about, base, cases)
