@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import matplotlib as mpl
@@ -14,6 +15,7 @@ from evaluator.presets.base import Curve, Panel
 from hygiene.files import write_text
 
 TAG, SURPLUS_DIGITS = re.compile("<[^>]*>"), re.compile(r"(\.\d\d)\d+")  # hundredths of a point are enough
+MOST = {1: 60, 2: 50, 3: 38}  # characters of a title that fit over a panel, by panels in a row
 COLOURS = ("#1b4965", "#d1495b", "#c9a227", "#3f88a5", "#7b9e4b", "#8a4f7d", "#e08e45", "#777777")
 
 
@@ -30,7 +32,7 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(columns, -(-len(panels) // columns), height=3.6)
         for panel, each in zip(panels, axes.flat, strict=False):
-            _draw(each, panel)
+            _draw(each, panel, MOST[columns])
         for spare in list(axes.flat)[len(panels) :]:
             spare.remove()
         file = BytesIO()
@@ -38,10 +40,10 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     write_text(path, TAG.sub(lambda tag: SURPLUS_DIGITS.sub(r"\1", tag[0]), file.getvalue().decode()))
 
 
-def _draw(axes: Any, panel: Panel) -> None:
+def _draw(axes: Any, panel: Panel, most: int) -> None:
     for number, curve in enumerate(panel.curves):
         _line(axes, curve, COLOURS[number % len(COLOURS)])
-    axes.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label)
+    axes.set(title=fill(panel.title, most), xlabel=panel.x_label, ylabel=fill(panel.y_label, 30))
     if all(float(x).is_integer() for curve in panel.curves for x in curve.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axis, name, is_log in ((axes.xaxis, "x", panel.log_x), (axes.yaxis, "y", panel.log_y)):
