@@ -20,8 +20,8 @@ OTHERS = {
     "blind fresh data, r = 0.9": (1 / 11, 1 / 11 + 1 / 11**2 + 1 / 11**3, 1 + 1 / 11 + 1 / 11**2 + 1 / 11**3),
     "informed fresh data, r = 0.9": (1 / 11, 1 / 11, 1.0),
 }
-"""The same of loops that only a mixture goes through at the small scale; with rotating keys of the last key's mark in raw
-output."""
+"""The same of loops that only a mixture goes through at the small scale. With rotating keys the raw mark is that of the
+last key."""
 
 MODELS = {"mixture", "vae", "ddpm_mlp", "flow", "wgan_gp"}
 UNTAGGED = "none fully_synthetic r=0"
