@@ -19,7 +19,8 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The experiment's folder.")
 @click.option(
     "--scale", default="small", show_default=True, metavar="small|paper",
-    help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to a minute, or with the paper's generators of pictures in 20 to 90.",
+    help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to a minute, or with the "
+    "paper's generators of pictures in 20 to 90 minutes.",
 )  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FOLDER",
