@@ -111,7 +111,10 @@ def _check_same(earlier: Mapping[str, Any], settings: Mapping[str, Any], out: Pa
 
 
 def _told(settings: Mapping[str, Any], name: str) -> Any:
-    return {None: "not given", True: "on", False: "off"}.get(settings.get(name), settings.get(name))
+    value = settings.get(name)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "not given" if value is None else value
 
 
 def _check_names(listing: Listing, out: Path) -> None:

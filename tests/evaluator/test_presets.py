@@ -223,3 +223,14 @@ def test_the_labels_of_a_plot_keep_their_digits_and_generations_are_whole(tmp_pa
     assert len(rest) > 3
     np.testing.assert_allclose(np.diff(rest), rest[1] - rest[0])
     assert max(len(digits) for digits in re.findall(r'="[0-9]+[.]([0-9]+)"', text)) == 2
+
+
+def test_long_titles_and_labels_take_two_lines(tmp_path):
+    """In a row of three a panel is narrow: one line was cut at the edge."""
+    curve = Curve("", *(np.arange(1.0, 4.0) for _ in range(4)))
+    title, label = "rotating keys, blind fully synthetic, r = 0", "last key's raw mark / embedded mark"
+    panel = Panel(title, "generation", label, [curve])
+    write_plot(tmp_path / "plot.svg", [panel] * 3)
+    texts = re.findall(r">([^<>\n]+)</text>", (tmp_path / "plot.svg").read_text("utf-8"))
+    assert texts.count("rotating keys, blind fully synthetic,") == texts.count("r = 0") == 3
+    assert max(len(text) for text in texts if "mark" in text) <= 30

@@ -47,6 +47,7 @@ def test_the_papers_sizes_of_the_wgan():
     assert closed.model.parameters["width"] == 64
     grown = arms["synthetic_augmentation, growing pool, λ = 1"].config
     assert (grown.loop, grown.pool, grown.n_r, grown.n_s) == ("synthetic_augmentation", "all", 60_000, 60_000)
+    assert (grown.rows, closed.rows) == ("float16", "float64")
     assert all(arm.seeds >= 3 for arm in arms.values())
 
 
