@@ -19,7 +19,7 @@ Example:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="The experiment's folder.")
 @click.option(
     "--scale", default="small", show_default=True, metavar="small|paper",
-    help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to a minute, or with the "
+    help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to minutes, or with the "
     "paper's generators of pictures in 20 to 90 minutes.",
 )  # fmt: skip
 @click.option(

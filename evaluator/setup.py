@@ -9,7 +9,7 @@ import numpy as np
 
 from evaluator import metrics
 from evaluator.config import LoopConfig
-from evaluator.features import FEATURES, GIVEN, Features, classifier_of, features_of
+from evaluator.features import FEATURES, GIVEN, Features, check_range, classifier_of, features_of
 from evaluator.metrics import Reference
 from evaluator.metrics.classes import label_agreement
 from evaluator.models.base import Rows
@@ -72,8 +72,11 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
         check_machine(device)  # not after the features were trained
     source = make_source(config.source.name, **config.source.parameters)
     carrying(config, source)  # not after the features were trained
-    held_out = _held_out(config, source)
+    other_half = _other_half(config, source)
+    held_out = _draw_up_to(other_half, config.n_reference, stream(0, 0, "reference"))
     chosen = features or features_of(source, config.features.name, config.features.parameters)
+    for each in (source, other_half):
+        check_range(chosen, each)
     classify = classifier_of(source, chosen)
     asked = [name for name in CLASS_METRICS if name in config.metrics]
     if asked and classify is None:
@@ -114,8 +117,8 @@ def carrying(config: LoopConfig, source: RealSource) -> RealSource:
     return source.with_labels()
 
 
-def _held_out(config: LoopConfig, source: RealSource) -> Rows:
-    """The real side of the metrics. An oracle is the truth of its own world, so it is drawn again."""
+def _other_half(config: LoopConfig, source: RealSource) -> RealSource:
+    """Where the real side of the metrics is drawn from. An oracle is the truth of its own world: it is drawn again."""
     if config.reference is not None:
         dimension = source.dimension
         source = make_source(config.reference.name, **config.reference.parameters)
@@ -129,7 +132,7 @@ def _held_out(config: LoopConfig, source: RealSource) -> Rows:
                 f"the source {config.source.name!r} has no other half that nothing learns from: give a [reference]"
             )
         source = source.held_out
-    return _draw_up_to(source, config.n_reference, stream(0, 0, "reference"))
+    return source
 
 
 def _draw_up_to(source: RealSource, n: int, rng: np.random.Generator) -> Rows:

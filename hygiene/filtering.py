@@ -71,6 +71,14 @@ def combined(results: Sequence[Detection | Declared]) -> Detection:
     return replace(best, log10_p=log10_p, finding=best.finding | said.finding, declared=said.declared)
 
 
+def flawed(evidence: Evidence, flaw: str) -> Evidence:
+    """Of a record that cannot be read whole: unreadable for its `flaw`, whatever its pixels say. No flaw, no change."""
+    if not flaw:
+        return evidence
+    reason = f"{evidence.reason}; {flaw}" if isinstance(evidence, Unreadable) else flaw
+    return Unreadable(evidence.id, reason, evidence.declared, evidence.finding if evidence.declared else {})
+
+
 def outcome(evidence: Evidence, rule: Rule) -> Outcome:
     """What becomes of one record."""
     if rule.causes(evidence):

@@ -25,8 +25,10 @@ class Record:
     """One encoded picture with its sidecars, as found.
 
     sidecars  name → bytes: the caption (.txt) and the metadata (.json) of the same stem
+    flaw      why not all of its sidecars are here, "kind: detail"; empty: all that were asked for are
     """
 
     id: str
     data: bytes = field(repr=False)
     sidecars: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    flaw: str = ""

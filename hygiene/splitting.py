@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from hygiene.datasets import Listing, Reader, Shard, open_writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
-from hygiene.filtering import DECLARED, OUTCOMES, Counts, Evidence, Outcome, Rule, count, outcome, split
+from hygiene.filtering import DECLARED, OUTCOMES, Counts, Evidence, Outcome, Rule, count, flawed, outcome, split
 from hygiene.scoring import Scores
 
 
@@ -51,13 +51,13 @@ def _check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
         )
 
 
-def write_lists(folder: Path, scores: Scores, rule: Rule) -> Counts:
-    """kept.jsonl, excluded.jsonl and unreadable.jsonl, a line per record; the counts."""
+def write_lists(folder: Path, scores: Scores, rule: Rule, flaws: Mapping[str, str]) -> Counts:
+    """kept.jsonl, excluded.jsonl and unreadable.jsonl, a line per record; the counts. flaws: id → reason."""
     with contextlib.ExitStack() as stack:
         add = {where: stack.enter_context(files.lines(folder / f"{where}.jsonl")) for where in OUTCOMES}
 
         def listed() -> Iterator[Evidence]:
-            for where, row in split(scores.rows(), rule):
+            for where, row in split((flawed(row, flaws.get(row.id, "")) for row in scores.rows()), rule):
                 add[where](_line(row, rule))
                 yield row
 
@@ -73,16 +73,26 @@ def settle(folder: Path, scores: Scores, rule: Rule) -> None:
             _move(folder, (entry.id, *entry.sidecars), outcome(row, rule))
 
 
-def copy_shard(task: CopyTask) -> None:
-    """Copy every record of the shard to its place in every target. Copies that are there already stay."""
+def copy_shard(task: CopyTask) -> dict[str, str]:
+    """Copy every record of the shard to its place in every target. Copies that are there already stay.
+
+    Returns the flaws of records whose sidecars cannot all be read, id → reason: what there is of them is copied.
+    """
     items = task.reader.read(task.shard, sidecars=True)
-    for item, row in zip(items, task.scores.of(task.shard), strict=True):
+    flaws: dict[str, str] = {}
+    for entry, item, row in zip(task.shard.entries, items, task.scores.of(task.shard), strict=True):
         if isinstance(item, Unreadable):
             if not isinstance(row, Unreadable) or row.declared:
                 raise ConfigurationError(f"{item.id} went away during the run ({item.reason}): run it again")
             continue
+        if item.flaw:
+            flaws[item.id] = item.flaw
         for folder, rule in task.targets:
-            open_writer(folder / outcome(row, rule)).write(item)
+            where = outcome(flawed(row, item.flaw), rule)
+            if item.flaw:  # its score alone may have led an earlier run, or `settle`, elsewhere
+                _move(folder, (entry.id, *entry.sidecars), where)
+            open_writer(folder / where).write(item)
+    return flaws
 
 
 def _line(row: Evidence, rule: Rule) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from hygiene.codecs.base import Batch
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
 from hygiene.datasets import Reader, Shard, open_writer
-from hygiene.datasets.folder import inside
+from hygiene.datasets.folder import UNREADABLE_SIDECAR, inside
 from hygiene.detectors.base import Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.detectors.two_keys import TwoKeyDetector
 from hygiene.errors import TagRefused, UnreadableImage
+from hygiene.filtering import kind
 from hygiene.keys import Key
 from hygiene.looks import Look
 from hygiene.provenance import Signer, declare, read_provenance
@@ -30,7 +31,7 @@ class TagOutcome:
     tagged      written with the mark; psnr (dB) of the mark alone, log10_p as read back from the written file
     already     carried this key's mark; copied byte for byte, but for a declaration where one was asked for
     refused     cannot be tagged invisibly or without loss; reason says why
-    unreadable  no still picture; reason says why
+    unreadable  no still picture, or one with a sidecar that cannot be read; reason says why
     payload     as read back; empty where none was asked for or none is there: a picture may lack the room
     bytes       size of the written file, −1 where nothing was written
     """
@@ -83,10 +84,15 @@ def _stored(task: TagTask) -> list[TagOutcome] | None:
     if not isinstance(content, Mapping) or content.get("fingerprint") != task.mark:
         return None
     outcomes = [TagOutcome(**each) for each in content["outcomes"]]
-    return outcomes if all(_is_there(each, task.out) for each in outcomes) else None
+    return outcomes if all(_is_settled(each, task.out) for each in outcomes) else None
 
 
-def _is_there(outcome: TagOutcome, out: Path) -> bool:
+def _is_settled(outcome: TagOutcome, out: Path) -> bool:
+    """Written and still there, or not written for what the picture is. Of sidecars the fingerprint knows names only, so
+    they are tried again.
+    """
+    if kind(outcome.reason) == UNREADABLE_SIDECAR:
+        return False
     path = inside(out, outcome.id)
     return outcome.bytes < 0 or (path.is_file() and path.stat().st_size == outcome.bytes)
 
@@ -94,6 +100,8 @@ def _is_there(outcome: TagOutcome, out: Path) -> bool:
 def _tag(item: Record | Unreadable, task: TagTask) -> TagOutcome:
     if isinstance(item, Unreadable):
         return TagOutcome(item.id, "unreadable", item.reason)
+    if item.flaw:
+        return TagOutcome(item.id, "unreadable", item.flaw)
     try:
         outcome, data = _tagged(item, task)
     except UnreadableImage as error:

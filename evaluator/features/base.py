@@ -16,7 +16,8 @@ class Features(Protocol):
 
     Rows come in the type that the loop keeps them in, float64 unless its configuration says another one.
 
-    One that has weights says which, as `weights_digest`: SHA-256, hexadecimal.
+    One that has weights says which, as `weights_digest`: SHA-256, hexadecimal. One that rounds rows to the levels of 8
+    bits, and so cuts off what lies outside 0..1, says so, as `levels`: True.
     """
 
     @property

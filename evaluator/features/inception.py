@@ -20,8 +20,8 @@ def inception(path: str, shape: tuple[int, ...], device: str = "cpu", batch: int
     """2048 features of Inception v3 as TensorFlow published it on 2015-12-05, what FID is measured on (Heusel et al.
     2017): the Fréchet distance through it compares with published figures that stand on as many pictures.
 
-    Pixels in 0..1 are rounded to 8 bits, grey is taken three times, any size is resized to 299 × 299 as TensorFlow 1
-    did it. Nothing is downloaded.
+    Pixels in 0..1 are rounded to 8 bits (a run refuses real rows of another range, `check_range`), grey is taken three
+    times, any size is resized to 299 × 299 as TensorFlow 1 did it. Nothing is downloaded.
 
     path    of the weights, with the names of torch-fidelity (weights-inception-2015-12-05) and pytorch-fid
             (pt_inception-2015-12-05): safetensors, or a .pth, which is read with weights_only=True
@@ -37,7 +37,7 @@ def inception(path: str, shape: tuple[int, ...], device: str = "cpu", batch: int
         raise ConfigurationError(f"there is no file {path}: nothing is downloaded, name the weights that you have")
     with refused(f"{path} holds no weights of the FID Inception network"):
         _fill(network, _weights(file))
-    return TorchFeatures(network, shape, f"inception:{file.name}", device, batch)
+    return TorchFeatures(network, shape, f"inception:{file.name}", device, batch, levels=True)
 
 
 def _weights(file: Path) -> dict[str, Tensor]:

@@ -37,14 +37,21 @@ class TorchFeatures:
     shape   of one row, (h, w) or (h, w, channels)
     device  where the module is put
     batch   rows at a time
+    levels  whether the module rounds to 8 bits what it is given, so that what lies outside 0..1 is cut off
     """
 
     def __init__(
-        self, module: "torch.nn.Module", shape: tuple[int, ...], name: str, device: str = "cpu", batch: int = 256
+        self,
+        module: "torch.nn.Module",
+        shape: tuple[int, ...],
+        name: str,
+        device: str = "cpu",
+        batch: int = 256,
+        levels: bool = False,
     ) -> None:
         if batch < 1:
             raise ConfigurationError(f"batch is {batch}, expected at least 1")
-        self.name, self._shape, self._device, self._batch = name, shape, device, batch
+        self.name, self.levels, self._shape, self._device, self._batch = name, levels, shape, device, batch
         self._module = module.to(device).eval()
 
     def __call__(self, rows: Rows) -> Rows:

@@ -53,7 +53,9 @@ class Reader(Protocol):
         """What there is to read; ConfigurationError when there is nothing."""
 
     def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
-        """One item per record of the shard, in its order. What cannot be read is an item too."""
+        """One item per record of the shard, in its order. What cannot be read is an item too, and a picture whose
+        sidecars cannot all be read is a record with a flaw.
+        """
 
 
 class Writer(Protocol):

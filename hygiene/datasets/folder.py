@@ -1,5 +1,6 @@
 """A folder of pictures: ids are relative paths, captions and metadata lie beside them with the same stem."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -16,6 +17,7 @@ from hygiene.records import Entry, Record
 PICTURE_SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 PICTURE_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".jxl", ".ico", ".ppm", ".pgm"}
 SIDECAR_SUFFIXES = (".json", ".txt")
+UNREADABLE_SIDECAR = "sidecar unreadable"
 # A stopped run loses at most one shard per worker. Small folders get small shards, so that all workers have some.
 SHARD_RECORDS = (16, 256)
 SHARD_BYTES = 64 << 20
@@ -47,7 +49,8 @@ class FolderReader:
         for entry in shard.entries:
             try:
                 data = _read_picture(folder / entry.id, entry)
-                yield Record(entry.id, data, _read_sidecars(folder, entry) if sidecars else {})
+                found, flaw = _read_sidecars(folder, entry) if sidecars else ({}, "")
+                yield Record(entry.id, data, found, flaw)
             except UnreadableImage as error:
                 yield Unreadable(entry.id, str(error))
 
@@ -203,5 +206,15 @@ def _refuse_special(path: Path, mode: int) -> None:
         raise UnreadableImage("not a plain file: a pipe, socket or device")
 
 
-def _read_sidecars(folder: Path, entry: Entry) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in entry.sidecars if (folder / name).is_file()}
+def _read_sidecars(folder: Path, entry: Entry) -> tuple[dict[str, bytes], str]:
+    """Those that can be read, and what is wrong with the others: they cost neither the picture nor another record."""
+    found: dict[str, bytes] = {}
+    wrong: list[str] = []
+    for name in entry.sidecars:
+        try:
+            if not (folder / name).is_file():
+                raise FileNotFoundError(errno.ENOENT, "gone")
+            found[name] = (folder / name).read_bytes()
+        except OSError as error:
+            wrong.append(f"{name}: {error.strerror}")
+    return found, f"{UNREADABLE_SIDECAR}: {', '.join(wrong)}" if wrong else ""

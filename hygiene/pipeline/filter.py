@@ -1,7 +1,7 @@
 """A pool, split by one policy or by several: `filter_dataset`."""
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,8 @@ def filter_dataset(
 
     An output holds kept/, excluded/ and unreadable/ with copies (byte for byte, sidecars too) unless `lists_only`,
     kept.jsonl, excluded.jsonl and unreadable.jsonl with a line per record, and manifest.json. The scores stay in
-    `out`/scores: a stopped run continues, and another policy scores nothing anew. `pool` stays as it is.
+    `out`/scores: a stopped run continues, and another policy scores nothing anew. `pool` stays as it is. A picture with
+    a sidecar that cannot be read is unreadable for it; its copy has what there is. `lists_only` looks at no sidecars.
 
     declared  of the files that a detector reads statements from, those that say one of these are excluded as well
     """
@@ -77,7 +78,8 @@ def filter_dataset(
         evidence = scores.log10_p()
         outputs = tuple(_decide(out / name, policy, scores, evidence, said) for name, policy in named.items())
         if not lists_only:
-            _copy(reader, listing, scores, outputs, workers, progress)
+            flaws = _copy(reader, listing, scores, outputs, workers, progress)
+            outputs = tuple(_relisted(output, scores, flaws) for output in outputs)
         return _filter_report(out, frame, outputs)
 
 
@@ -133,11 +135,13 @@ def _copy(
     outputs: tuple[SplitReport, ...],
     workers: int,
     progress: Progress | None,
-) -> None:
+) -> dict[str, str]:
+    """Returns the records that cannot be copied whole, id → reason."""
     targets = tuple((output.folder, output.rule) for output in outputs)
     tasks = (CopyTask(reader, shard, scores, targets) for shard in listing.shards)
     with engines.threads(workers) as run:
-        _finish(tracked(run(copy_shard, tasks), listing, "copy", progress))
+        found = tracked(run(copy_shard, tasks), listing, "copy", progress)
+        return {id: flaw for flaws in found for id, flaw in flaws.items()}
 
 
 def _finish(results: Iterator[object]) -> None:
@@ -150,7 +154,12 @@ def _decide(folder: Path, policy: Policy, scores: Scores, evidence: Any, said: f
     threshold = policy.threshold(evidence)
     rule = Rule(threshold.max_log10_p, said)
     settle(folder, scores, rule)
-    return SplitReport(folder, rule, threshold.facts, write_lists(folder, scores, rule))
+    return SplitReport(folder, rule, threshold.facts, write_lists(folder, scores, rule, {}))
+
+
+def _relisted(output: SplitReport, scores: Scores, flaws: Mapping[str, str]) -> SplitReport:
+    """With the flaws that copying found in its lists and counts."""
+    return replace(output, counts=write_lists(output.folder, scores, output.rule, flaws)) if flaws else output
 
 
 def _filter_report(out: Path, frame: Mapping[str, Any], outputs: tuple[SplitReport, ...]) -> FilterReport:

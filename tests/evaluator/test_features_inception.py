@@ -8,8 +8,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from evaluator.features import make_features
+from evaluator.config import Choice, LoopConfig
+from evaluator.features import TorchFeatures, check_range, make_features
 from evaluator.features.inception_network import resized
+from evaluator.setup import prepare
+from evaluator.sources import ArraySource, OracleSource
 from hygiene.errors import ConfigurationError
 
 HERE = Path(__file__).parent
@@ -60,3 +63,51 @@ def test_what_are_no_such_weights_is_refused(files, tmp_path):
     code = tmp_path / "code.pth"
     torch.save({"a": Path("runs code when a pickle is trusted")}, code)
     assert "holds no weights" in refusal(code)
+
+
+def stored(path, samples):
+    np.savez(path, samples=samples)
+    return Choice("npz", {"path": str(path)})
+
+
+@pytest.mark.parametrize("wrong", ["source", "reference"])
+def test_a_data_set_of_floats_in_another_range_is_refused_and_not_cut_off(files, tmp_path, wrong):
+    levels = np.random.default_rng(0).integers(0, 256, (6, 8, 8))
+    levels[0, 0, :2] = 0, 255
+    choices = {
+        "source": stored(tmp_path / "source.npz", levels.astype(np.uint8)),
+        "reference": stored(tmp_path / "reference.npz", levels / 255),
+        wrong: stored(tmp_path / "wrong.npz", levels.astype(np.float32)),
+    }
+    config = LoopConfig(
+        "fully_synthetic", n_ini=4, n_s=4, features=Choice("inception", {"path": str(files / "w.pth")}), **choices
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        prepare(config)
+    assert str(caught.value) == (
+        "inception:w.pth takes pixels in 0..1, the source's lie in 0..255: scale them to 0..1, or store levels of "
+        "0..255 as uint8"
+    )
+
+
+def of_range(low, high):
+    return ArraySource(np.linspace(low, high, 32).reshape(8, 4), (2, 2))
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 255), (0, 1.003), (-0.003, 1)])
+def test_what_rounding_to_8_bits_would_cut_off_is_refused(low, high):
+    network = torch.nn.Flatten()
+    with pytest.raises(ConfigurationError, match=rf"lie in {low:g}\.\.{high:g}: "):
+        check_range(TorchFeatures(network, (2, 2), "rounds", levels=True), of_range(low, high))
+    check_range(TorchFeatures(network, (2, 2), "takes any range"), of_range(low, high))
+
+
+def test_pixels_pass_and_so_does_an_oracle_that_overshoots_them():
+    features = TorchFeatures(torch.nn.Flatten(), (2, 2), "rounds", levels=True)
+    check_range(features, of_range(0, 1))
+    check_range(features, of_range(-0.001, 1.001))  # less than half a level
+    check_range(features, ArraySource(np.arange(256, dtype=np.uint8).reshape(64, 4), (2, 2)))
+    rng = np.random.default_rng(0)
+    oracle = OracleSource(rng.uniform(0, 1, (200, 4)), (2, 2), rng)
+    assert oracle.draw(2000, rng).max() > 1.01
+    check_range(features, oracle)

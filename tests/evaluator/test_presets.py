@@ -5,7 +5,6 @@ import itertools
 import json
 import re
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +30,6 @@ from evaluator.presets.runner import run_preset
 from evaluator.presets.three_loops import change
 from hygiene.errors import ConfigurationError
 
-SMALL_ONLY = ("mad-mnist-ddpm", "mad-mnist-wgan", "mad-ffhq-stylegan2")  # the paper's sizes of these take a GPU
 QUICK = ("mad-gaussian-fresh", "mad-gaussian-admissible", "recall-u-curve")
 
 
@@ -156,15 +154,6 @@ def test_every_experiment_can_be_made_and_knows_its_name(name, scale):
     assert preset.name == name
     assert len({row.what for row in preset.comparisons}) == len(preset.comparisons)
     assert all(row.source for row in preset.comparisons if row.expected is not None)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-def test_the_documentation_holds_every_figure_of_every_experiment(name):
-    """At the paper's size, but for those that were measured at the small one only."""
-    page = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text("utf-8")
-    scale = "small" if name in SMALL_ONLY else "paper"
-    assert f"hygiene experiment {name} {'--scale paper ' * (scale == 'paper')}--out" in page
-    assert [row.what for row in make_preset(name, scale).comparisons if f"| {row.what} |" not in page] == []
 
 
 def test_the_papers_sizes():
