@@ -59,8 +59,8 @@ SMALL = Sizes(
     450,
     900,
     5,
-    20,
-    Choice("ddpm_unet", {"width": 8, "sampling_steps": 25, "labels": LABELS}),
+    12,
+    Choice("ddpm_unet", {"width": 8, "sampling_steps": 15, "order": 2, "labels": LABELS}),
 )
 PAPER = Sizes(
     60_000,

@@ -172,11 +172,14 @@ class TestDdpmUnet:
         red, green, blue = model.sample(100, 1.0, rng).reshape(100, 16, 3).var(axis=(0, 1))
         assert red > 2.5 * max(green, blue)
 
-    @pytest.mark.parametrize("prediction", ["v", "epsilon"])
-    @pytest.mark.parametrize("eta", [0.0, 1.0])
-    def test_every_way_of_sampling_is_scaled_by_the_bias(self, prediction: str, eta: float) -> None:
+    @pytest.mark.parametrize(
+        "way",
+        [{"prediction": kind, "eta": eta} for kind in ("v", "epsilon") for eta in (0.0, 1.0)] + [{"order": 2}],
+        ids=str,
+    )
+    def test_every_way_of_sampling_is_scaled_by_the_bias(self, way: dict[str, Any]) -> None:
         rng = np.random.default_rng(19)
-        model = DdpmUnet(width=8, steps=10, batch=8, prediction=prediction, sampling_steps=4, eta=eta)
+        model = DdpmUnet(width=8, steps=10, batch=8, sampling_steps=4, **way)
         model.fit(rng.standard_normal((100, 16)), rng)
         spreads = [model.sample(100, bias, rng).var(axis=0).sum() for bias in (1.0, 0.5)]
         assert spreads[0] > 1.3 * spreads[1]
