@@ -83,6 +83,10 @@ class Checkpoints:
         _restore(model, weights, path)
         return replace(state, model=model)
 
+    def need_rows(self, state: State) -> bool:
+        """Whether a run that ends with `state`, and is to be longer after all, needs the rows beside the model."""
+        return self.kept != "none" and (self.config.pool == "all" or not isinstance(state.model, Trainable))
+
     def _check_end(self, state: State, model: GenerativeModel) -> None:
         """Refuse to go on behind the end of a run of which too little is kept for that."""
         lost = "the pool, which grows," if self.config.pool == "all" else f"the last model, {model.name!r},"

@@ -56,8 +56,9 @@ class OpenRun:
     """
 
     def __init__(
-        self, config: LoopConfig, folder: Path, models: Checkpoints, rows: list[str], state: State | None
+        self, config: LoopConfig, folder: Path, models: Checkpoints, rows: list[str], state: State | None, keeps: bool
     ) -> None:
+        self._keeps = keeps
         self._pool_parts = 0  # none is known to be stored, of a run that goes on neither
         write_whole(folder / ROWS, "".join(rows).encode())
         self.config, self._folder, self._models = config, folder, models
@@ -79,21 +80,24 @@ class OpenRun:
         if step.state is None:
             return
         self._models.store(step.state)
-        if step.generation == self.config.generations:
-            store_end(self._folder, step.state)
-        else:
+        if step.generation < self.config.generations or (self._keeps and self._models.need_rows(step.state)):
             self._pool_parts = store_state(self._folder, step.state, self._pool_parts)
+        else:
+            store_end(self._folder, step.state)
         self._models.forget(step.generation - 1)
 
 
 @contextmanager
-def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent) -> Iterator[OpenRun]:
+def opened(
+    config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent, keeps: bool = False
+) -> Iterator[OpenRun]:
     """The run of `config` in `folder`, new or to go on with, held against other processes.
 
     Refuses a folder that holds generations of another configuration or generator, or something else, or that another
     process is writing to.
 
     checkpoints  which fitted models stay in models/: none, last, all; a run that goes on reads its last one there
+    keeps        whether a finished run keeps its rows as well, where more generations could not go on without them
     """
     check_choices(config)
     models = Checkpoints(folder / MODELS, config, checkpoints, tell)
@@ -105,7 +109,7 @@ def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Te
         found = _begun(folder, config, models)
         write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": key and key.digest}))
         claim_generator(folder, config, begun)
-        yield OpenRun(config, folder, models, *found)
+        yield OpenRun(config, folder, models, *found, keeps)
 
 
 def run_in_folder(
@@ -115,9 +119,9 @@ def run_in_folder(
 
     Refuses what `opened` refuses. Any kill leaves a folder that goes on, and the finished generations.jsonl is the
     same, byte for byte, as without a stop. What is damaged there is computed again. A finished run goes on to more
-    generations where its last model is stored and no pool grows, and is refused otherwise. `checkpoints`: see `opened`.
+    generations, unless nothing was kept of it: `checkpoints` = none.
     """
-    with opened(config, folder, checkpoints, tell) as run:
+    with opened(config, folder, checkpoints, tell, keeps=True) as run:
         yield from run.stored
         if run.finished:
             return

@@ -1,4 +1,4 @@
-"""A finished run whose number of generations is raised goes on to what it would have come to in one go, or not at all."""
+"""A finished run that is asked for more generations goes on to what it would have come to in one go, or not at all."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +36,8 @@ KINDS = {
     "a tide": replace(CLOSED, loop="rising_tide", filter=Filter("simulated", tpr=0.5)),
     "a warm start": replace(CLOSED, warm_start=True),
     "half precision": replace(CLOSED, rows="float16"),
+    "a growing pool": GROWING,
+    "a model without weights": replace(FRESH, model=Choice("kde")),
     "labels": replace(
         CLOSED,
         source=Choice("digits_oracle"),
@@ -61,33 +63,37 @@ def test_a_finished_run_goes_on_to_the_same_files(config: LoopConfig, tmp_path: 
     computed = [seconds > 0 for seconds in finish(config, tmp_path / "longer")]
     assert computed == [False, False, True, True, True]
     assert content(tmp_path / "longer") == content(tmp_path / "whole")
+    rows = config.pool == "all" or config.model.name == "kde"
+    assert ((tmp_path / "longer/state.npz").stat().st_size > 2000) == rows  # nothing is kept that is not needed
 
 
 def test_a_run_may_be_asked_for_fewer_generations_down_to_what_is_there(tmp_path: Path) -> None:
     run = run_in_folder(CLOSED, tmp_path)
     next(run), next(run)
     run.close()
-    with pytest.raises(ConfigurationError, match="holds 2 generations, and 1 are asked for: choose a new folder, or at"):
+    with pytest.raises(
+        ConfigurationError, match="holds 2 generations, and 1 are asked for: choose a new folder, or at"
+    ):
         finish(replace(CLOSED, generations=1), tmp_path)
     assert finish(replace(CLOSED, generations=2), tmp_path) == [0, 0]
     assert [seconds > 0 for seconds in finish(CLOSED, tmp_path)] == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize(
-    ("config", "checkpoints", "lost"),
+    ("config", "lost"),
     [
-        (GROWING, "last", "the pool, which grows,"),
-        (CLOSED, "none", "the last model, 'ddpm_mlp',"),
-        (replace(CLOSED, model=Choice("kde")), "last", "the last model, 'kde',"),
+        (GROWING, "the pool, which grows,"),
+        (CLOSED, "the last model, 'ddpm_mlp',"),
+        (replace(CLOSED, model=Choice("kde")), "the last model, 'kde',"),
     ],
-    ids=["growing pool", "no model", "a model without weights"],
+    ids=["growing pool", "weights", "no weights"],
 )
-def test_what_cannot_go_on_is_refused_and_nothing_of_it_is_lost(
-    config: LoopConfig, checkpoints: str, lost: str, tmp_path: Path
-) -> None:
-    list(run_in_folder(replace(config, generations=2), tmp_path, checkpoints=checkpoints))
+def test_what_cannot_go_on_is_refused_and_nothing_of_it_is_lost(config: LoopConfig, lost: str, tmp_path: Path) -> None:
+    list(run_in_folder(replace(config, generations=2), tmp_path, checkpoints="none"))
     before = content(tmp_path)
-    with pytest.raises(ConfigurationError, match=f"was finished at generation 2, and {lost} is not kept behind the end"):
+    with pytest.raises(
+        ConfigurationError, match=f"was finished at generation 2, and {lost} is not kept behind the end"
+    ):
         finish(config, tmp_path)
     assert content(tmp_path) == before
     assert finish(replace(config, generations=2), tmp_path) == [0, 0]
@@ -110,22 +116,23 @@ def test_another_configuration_is_refused_as_before(tmp_path: Path) -> None:
     assert read_run(tmp_path).config.generations == 2
 
 
-class TestASweep:
-    VALUES = {
-        "loop": "fresh_data",
-        "n_ini": 60,
-        "n_r": 30,
-        "n_s": 30,
-        "n_reference": 100,
-        "source": {"name": "gaussian", "dimension": 4},
-        "metrics": {"frechet": {}},
-        "model": {"name": "ddpm_mlp", **TINY},
-        "seeds": 2,
-        "filter": {"mode": "simulated", "tpr": [0.0, 0.9]},
-    }
+GRID = {
+    "loop": "fresh_data",
+    "n_ini": 60,
+    "n_r": 30,
+    "n_s": 30,
+    "n_reference": 100,
+    "source": {"name": "gaussian", "dimension": 4},
+    "metrics": {"frechet": {}},
+    "model": {"name": "ddpm_mlp", **TINY},
+    "seeds": 2,
+    "filter": {"mode": "simulated", "tpr": [0.0, 0.9]},
+}
 
+
+class TestASweep:
     def test_of_more_generations_goes_on_from_its_runs(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        short, long = (sweep_of({**self.VALUES, "generations": generations}) for generations in (2, 4))
+        short, long = (sweep_of({**GRID, "generations": generations}) for generations in (2, 4))
         run_sweep(long, tmp_path / "whole")
         run_sweep(short, tmp_path / "grown")
         made: list[int] = []
@@ -140,8 +147,10 @@ class TestASweep:
         assert len(made) == 4 * 2
 
     def test_begins_anew_where_a_run_cannot_go_on(self, tmp_path: Path) -> None:
-        """A growing pool is not kept; an unfinished run still has it."""
-        list(stored_arms([replace(GROWING, generations=2)], tmp_path, 1))
+        """A sweep keeps no pool of a finished run, as it may have many; an unfinished one still has it."""
+        short = replace(GROWING, generations=2)
+        list(stored_arms([short], tmp_path, 1))
+        assert not (tmp_path / run_name(short) / "pool").exists()
         ((_, steps),) = stored_arms([GROWING], tmp_path, 1)
         assert [step.generation for step in steps] == [1, 2, 3, 4, 5]
         assert all(step.seconds > 0 for step in steps)
