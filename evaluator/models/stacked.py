@@ -115,17 +115,6 @@ def _average(averages: list[Tensor], weights: list[nn.Parameter], times: int) ->
         average.lerp_(weight.detach(), share)
 
 
-def member(parts: nn.Module, index: int) -> None:
-    """Keep one member of trained `parts` and forget the others."""
-    for weight in parts.parameters():
-        weight.data = weight.data[index : index + 1].clone()
-
-
-def together(weights: Sequence[Weights]) -> Weights:
-    """The weights of single members, put together as members of one network."""
-    return {name: np.concatenate([each[name] for each in weights]) for name in weights[0]}
-
-
 class Scale:
     """Rows [n, d] <-> float32 of mean 0 and mean variance 1; one factor for all columns keeps their proportions."""
 
