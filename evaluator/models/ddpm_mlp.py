@@ -133,7 +133,7 @@ class DdpmMlp:
             v = _velocity(networks["network"], cosine * clean + sine * noise, time, condition * told)
             return torch.square(v - (cosine * noise - sine * clean)).mean(dim=(1, 2))
 
-        train(networks, loss, self.steps, self.rate)
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
     def weights(self) -> Weights:
         return prefixed(

@@ -92,7 +92,7 @@ class Flow:
             seen = math.sqrt(1 - self.noise**2) * gathered(scores, chosen) + self.noise * noise
             return -_couplings(networks).log_density(seen).mean(dim=1) / d
 
-        train(networks, loss, self.steps, self.rate)
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
     def weights(self) -> Weights:
         return prefixed(ground=self._ground.weights(), couplings=taken(self.networks["couplings"]))

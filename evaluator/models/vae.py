@@ -94,7 +94,7 @@ class Vae:
             chosen, noise = next(draws)
             return -_bound(networks, gathered(seen, chosen), noise).mean(dim=1) / seen.shape[2]
 
-        train(networks, loss, self.steps, self.rate)
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
     def weights(self) -> Weights:
         return prefixed(scale=self._scale.weights(), parts=taken(self.networks["parts"]))

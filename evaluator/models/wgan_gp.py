@@ -101,25 +101,26 @@ class Wasserstein(ABC):
         import torch
 
         from evaluator.models.adversaries import fixed
-        from evaluator.models.stacked import ahead, normals, train, uniforms
+        from evaluator.models.stacked import StackedAdam, ahead, normals, train, uniforms
 
         latents = self._placed(ahead(normals, sources, self.batch, self.latent))
         shares = self._placed(ahead(uniforms, sources, self.batch, 1))
         real, generator, critic = self._batches(rows, sources), networks["generator"], networks["critic"]
-        optimiser = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
+        optimiser = StackedAdam(critic.parameters(), len(rows), self.rate, MOMENTS)
+
+        def critics_loss() -> torch.Tensor:
+            with torch.no_grad():
+                fake = generator(next(latents))
+            return _critic_loss(critic, next(real), fake, next(shares))
 
         def loss() -> torch.Tensor:
             for _ in range(self.critic_steps):
-                optimiser.zero_grad()
-                with torch.no_grad():
-                    fake = generator(next(latents))
-                torch.autograd.backward(_critic_loss(critic, next(real), fake, next(shares)).sum())
-                optimiser.step()
+                optimiser.step(critics_loss, self.rate)
             with fixed(critic):
                 judged: torch.Tensor = critic(generator(next(latents)))
             return -judged.mean(dim=(1, 2))
 
-        train(generator, loss, self.steps, self.rate, MOMENTS)
+        train(generator, loss, self.steps, self.rate, MOMENTS, len(rows))
 
     def _batches(self, rows: Sequence[Scaled], sources: Sequence[torch.Generator]) -> Iterator[torch.Tensor]:
         """Scaled rows [members, batch, d]; endless."""
