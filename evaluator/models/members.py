@@ -89,7 +89,13 @@ def _taken_up(first: Member[Begun], sources: Sequence[torch.Generator], starts: 
 def take_up(networks: ModuleDict, starts: Sequence[Weights]) -> None:
     """Give every member of `networks` what it has in its `weights()`; refuses other names and shapes."""
     own = [{name: each[name] for name in each if name.split(".")[0] in networks} for each in starts]
+    if any(_shapes(each) != _shapes(own[0]) for each in own):
+        raise ConfigurationError("side by side go on models of equal sizes, these weights are of several")
     given(networks, {name: np.concatenate([each[name] for each in own]) for name in own[0]})
+
+
+def _shapes(weights: Weights) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in weights.items()}
 
 
 def _member(networks: ModuleDict, index: int, members: int) -> ModuleDict:
