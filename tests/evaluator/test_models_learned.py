@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from evaluator.models import GenerativeModel, ddpm_mlp, make_model, stacked
 from evaluator.models.couplings import Couplings
-from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
+from evaluator.models.ddpm_mlp import DdpmMlp
 from evaluator.models.ddpm_unet import DdpmUnet
 from evaluator.models.flow import Flow
+from evaluator.models.members import fit_side_by_side
 from evaluator.models.noise import Diffusion
 from evaluator.models.principal import Principal
 from evaluator.models.vae import Vae, _bound
