@@ -13,7 +13,7 @@ from evaluator.threads import one_thread
 
 SEEDS = 8
 SMALL: dict[str, Any] = {"width": 64, "depth": 2, "batch": 32}
-STEPS = {"ddpm_mlp": 400, "flow": 200, "vae": 400, "wgan_gp": 150}
+STEPS = {"ddpm_mlp": 400, "flow": 60, "vae": 200, "wgan_gp": 40}
 CONFIG = LoopConfig(
     loop="fresh_data",
     n_ini=300,
