@@ -7,7 +7,7 @@ from benchmarks import plain
 from evaluator.metrics import Reference, measure
 from evaluator.models import make_model
 from evaluator.models.chains import Chains
-from evaluator.models.ddpm_mlp import fit_side_by_side
+from evaluator.models.members import fit_side_by_side
 
 SAMPLES = 900
 WHAT = {

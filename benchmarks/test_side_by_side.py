@@ -1,14 +1,19 @@
 """Whole loops of eight seeds, as sweeps and experiments run them: side by side, against one after another."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from evaluator.config import Choice, LoopConfig
 from evaluator.loop import run_loop
 from evaluator.setup import prepare
-from evaluator.side_by_side import run_side_by_side
+from evaluator.side_by_side import SIDE_BY_SIDE, run_side_by_side
 from evaluator.threads import one_thread
 
 SEEDS = 8
+SMALL: dict[str, Any] = {"width": 64, "depth": 2, "batch": 32}
+STEPS = {"ddpm_mlp": 400, "flow": 60, "vae": 200, "wgan_gp": 40}
 CONFIG = LoopConfig(
     loop="fresh_data",
     n_ini=300,
@@ -16,14 +21,15 @@ CONFIG = LoopConfig(
     n_s=150,
     generations=2,
     n_reference=400,
-    model=Choice("ddpm_mlp", {"steps": 400, "width": 64, "depth": 2, "batch": 32}),
     metrics={"frechet": {}},
 )
 
 
-def test_loops_side_by_side(compare):
-    setup = prepare(CONFIG)
-    configs = [replace(CONFIG, seed=seed) for seed in range(SEEDS)]
+@pytest.mark.parametrize("name", SIDE_BY_SIDE)
+def test_loops_side_by_side(compare, name):
+    loops = replace(CONFIG, model=Choice(name, SMALL | {"steps": STEPS[name]}))
+    setup = prepare(loops)
+    configs = [replace(loops, seed=seed) for seed in range(SEEDS)]
     with one_thread():
         ours, expected = compare(
             lambda: run_side_by_side(configs, [None] * SEEDS, setup),

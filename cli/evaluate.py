@@ -72,7 +72,8 @@ Example:
 )  # fmt: skip
 @click.option(
     "--checkpoints", type=click.Choice(["none", "last", "all"]), default="last", show_default=True,
-    help="Which fitted models stay in RUN/models, as safetensors, where they have weights.",
+    help="Which fitted models stay in RUN/models, as safetensors, where they have weights. With none a finished run "
+    "cannot go on to more generations.",
 )  # fmt: skip
 @click.option("--example", is_flag=True, help="Print a configuration to start from, and stop.")
 def evaluate(
@@ -81,8 +82,9 @@ def evaluate(
     """Train generation after generation on a mix of real data and what the last one made.
 
     RUN receives config.json, generations.jsonl (one line per generation), floors.json (real against real),
-    samples and models. Run again after a stop, it goes on and comes to the same lines. With --pictures, of a finished
-    run too, also what its samples look like, where they lie beside real data (t-SNE), and how many each class has.
+    samples and models. Run again after a stop, it goes on and comes to the same lines, and so does a finished run whose
+    CONFIG asks for more generations. With --pictures, of a finished run too, also what its samples look like, where
+    they lie beside real data (t-SNE), and how many each class has.
     """
     if example:
         click.echo(EXAMPLE, nl=False)

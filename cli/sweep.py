@@ -58,8 +58,8 @@ def sweep(config: Path | None, out: Path | None, workers: int, form: str, exampl
     """Run every combination of a configuration's lists with every seed, and compare.
 
     DIR receives runs/ (a run folder each), generations.csv, summary.csv and summary.json. Run again after a stop, or
-    with more values, it goes on with what is there. Where the filter's recall is in the grid, the best one is
-    told with an interval over seeds: more filtering is not always better.
+    with more values or generations, it goes on with what is there. Where the filter's recall is in the grid, the best
+    one is told with an interval over seeds: more filtering is not always better.
     """
     if example:
         click.echo(EXAMPLE, nl=False)

@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.generation import State
+from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows, Trainable, Weights
 from evaluator.reading import refused
 from evaluator.row_parts import RowParts, parts_of
@@ -62,33 +63,51 @@ class Checkpoints:
     def with_model(self, state: State) -> State | None:
         """`state` with its stored model, or without, to be fitted again; None where a warm start has lost it.
 
-        Raises ConfigurationError where a whole file cannot be used here, as without the device of its model: a warm
-        start that began again would throw its generations away for that.
+        Raises ConfigurationError where a run had ended and cannot go on, its rows being gone; and where a whole file
+        cannot be used here, as without the device of its model: a warm start that began again would throw its
+        generations away for that.
         """
         path, warm = self._path(state.generation), self.config.warm_start
         model = new_model(self.config, state.generation)
+        if state.ended:
+            self._check_end(state, model)
         if not isinstance(model, Trainable) or not (path.exists() or warm):
             return state
         try:
             weights = _weights(path, self._about(state))
         except ConfigurationError as error:
+            if state.ended:
+                raise
             self.tell(f"{error}: {'the run starts' if warm else f'generation {state.generation} is fitted'} again")
             return None if warm else state
         _restore(model, weights, path)
         return replace(state, model=model)
+
+    def need_rows(self, state: State) -> bool:
+        """Whether a run that ends with `state`, and is to be longer after all, needs the rows beside the model."""
+        return self.kept != "none" and (self.config.pool == "all" or not isinstance(state.model, Trainable))
+
+    def _check_end(self, state: State, model: GenerativeModel) -> None:
+        """Refuse to go on behind the end of a run of which too little is kept for that."""
+        lost = "the pool, which grows," if self.config.pool == "all" else f"the last model, {model.name!r},"
+        if self.config.pool == "all" or not self._path(state.generation).is_file():
+            raise ConfigurationError(
+                f"{self.folder.parent} was finished at generation {state.generation}, and {lost} is not kept behind "
+                "the end: choose a new folder for a longer run"
+            )
 
     def _path(self, generation: int) -> Path:
         return self.folder / f"generation-{generation:04d}.safetensors"
 
     def _about(self, state: State) -> dict[str, Any]:
         parameters = parameters_of(self.config, state.generation)
-        return {
+        about = {
             "model": self.config.model.name,
             "parameters": json.loads(json.dumps(parameters)),
             "generation": state.generation,
             "seed": self.config.seed,
-            "training_set": _digest_of(state.training_set),
         }
+        return about if state.ended else {**about, "training_set": _digest_of(state.training_set)}
 
 
 def _digest_of(rows: Rows | RowParts) -> str:

@@ -28,6 +28,11 @@ class State:
     threshold: float | None = None
     model: GenerativeModel | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def ended(self) -> bool:
+        """Whether this was a run's last one, stored without its rows: only what its model samples goes on from it."""
+        return len(self.training_set) == 0
+
 
 @dataclass(frozen=True)
 class Generation:

@@ -39,7 +39,8 @@ def store_state(folder: Path, state: State, known: int) -> int:
 
 
 def store_end(folder: Path, state: State) -> None:
-    """Store that `state` was the last one: nothing goes on from it, so its rows need not take up the disk."""
+    """Store that `state` was the last one, without its rows, which take up the disk: a run that is to be longer after
+    all goes on from the stored model, if there is one."""
     store_state(folder, State(state.generation, np.empty((0, 0)), RowParts((np.empty((0, 0)),)), state.threshold), 0)
     shutil.rmtree(folder / POOL, ignore_errors=True)
 

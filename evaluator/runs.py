@@ -1,5 +1,5 @@
 """A run folder: config.json, what it stands on (`run_inputs`), floors.json, generations.jsonl, samples/ and models/. A
-killed run goes on where it stopped.
+killed run goes on where it stopped, and a finished one whose number of generations is raised.
 
 state.npz, of which pool/ may hold a part, is the commit mark. It is replaced after the row of its generation is on
 disk, so rows beyond it (also a torn last line) are dropped and computed again, to the same numbers.
@@ -8,6 +8,7 @@ disk, so rows beyond it (also a torn last line) are dropped and computed again, 
 import io
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -54,17 +55,15 @@ class OpenRun:
     state   what the next one starts from; None before the first
     """
 
-    def __init__(self, config: LoopConfig, folder: Path, models: Checkpoints) -> None:
-        state = read_state(folder)
+    def __init__(
+        self, config: LoopConfig, folder: Path, models: Checkpoints, rows: list[str], state: State | None, keeps: bool
+    ) -> None:
+        self._keeps = keeps
         self._pool_parts = 0  # none is known to be stored, of a run that goes on neither
-        rows = _committed_rows(folder, state)
-        if state is not None and 0 < len(rows) < config.generations:
-            state = models.with_model(state)
-            rows = rows if state else []
         write_whole(folder / ROWS, "".join(rows).encode())
         self.config, self._folder, self._models = config, folder, models
         self.stored = [_generation(folder, t, row) for t, row in enumerate(rows, start=1)]
-        self.state = state if rows else None
+        self.state = state
 
     @property
     def finished(self) -> bool:
@@ -81,30 +80,36 @@ class OpenRun:
         if step.state is None:
             return
         self._models.store(step.state)
-        if step.generation == self.config.generations:
-            store_end(self._folder, step.state)
-        else:
+        if step.generation < self.config.generations or (self._keeps and self._models.need_rows(step.state)):
             self._pool_parts = store_state(self._folder, step.state, self._pool_parts)
+        else:
+            store_end(self._folder, step.state)
         self._models.forget(step.generation - 1)
 
 
 @contextmanager
-def opened(config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent) -> Iterator[OpenRun]:
+def opened(
+    config: LoopConfig, folder: Path, checkpoints: str = "last", tell: Tell = silent, keeps: bool = False
+) -> Iterator[OpenRun]:
     """The run of `config` in `folder`, new or to go on with, held against other processes.
 
     Refuses a folder that holds generations of another configuration or generator, or something else, or that another
     process is writing to.
 
     checkpoints  which fitted models stay in models/: none, last, all; a run that goes on reads its last one there
+    keeps        whether a finished run keeps its rows as well, where more generations could not go on without them
     """
     check_choices(config)
     models = Checkpoints(folder / MODELS, config, checkpoints, tell)
     key = loop_key(config)
     _open(folder)
     with locked(folder, {}):
-        _claim(folder, config, None if key is None else key.digest)
-        claim_generator(folder, config, bool(_complete_lines(folder)))
-        yield OpenRun(config, folder, models)
+        begun = bool(_complete_lines(folder))
+        _check_claim(folder, config, None if key is None else key.digest, begun)
+        found = _begun(folder, config, models)
+        write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": key and key.digest}))
+        claim_generator(folder, config, begun)
+        yield OpenRun(config, folder, models, *found, keeps)
 
 
 def run_in_folder(
@@ -113,9 +118,10 @@ def run_in_folder(
     """Run `config` in `folder`, or go on there; yields every generation from the first, stored ones included.
 
     Refuses what `opened` refuses. Any kill leaves a folder that goes on, and the finished generations.jsonl is the
-    same, byte for byte, as without a stop. What is damaged there is computed again. `checkpoints` as in `opened`.
+    same, byte for byte, as without a stop. What is damaged there is computed again. A finished run goes on to more
+    generations, unless nothing was kept of it: `checkpoints` = none.
     """
-    with opened(config, folder, checkpoints, tell) as run:
+    with opened(config, folder, checkpoints, tell, keeps=True) as run:
         yield from run.stored
         if run.finished:
             return
@@ -126,11 +132,25 @@ def run_in_folder(
             yield step
 
 
+def lengthened(config: LoopConfig, shorter: Path, folder: Path) -> None:
+    """Make `folder` the run of `config` as far as `shorter` has come, a run of fewer generations, if that can go on."""
+    try:
+        rows, _ = _begun(shorter, config, Checkpoints(shorter / MODELS, config, "last"))
+    except ConfigurationError:
+        return
+    if not rows:
+        return
+    copy = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(shorter, copy)
+    os.replace(copy, folder)
+
+
 def read_run(folder: Path) -> RunRecord:
     """What a run folder holds so far, complete lines only; refuses one that is damaged."""
     if not (folder / CONFIG).is_file():
         raise ConfigurationError(f"{folder} is no run folder: it has no {CONFIG}; make one with `hygiene evaluate`")
-    config, key_digest = _stored_config(folder)
+    config, key_digest = stored_config(folder)
     generations = [_generation(folder, t, line) for t, line in enumerate(_complete_lines(folder), start=1)]
     return RunRecord(config, key_digest, _floors(folder), generations, stored_features(folder))
 
@@ -146,18 +166,31 @@ def _open(folder: Path) -> None:
         raise ConfigurationError(f"{folder} is not empty and no run folder: choose a new one with --out")
 
 
-def _claim(folder: Path, config: LoopConfig, digest: str | None) -> None:
-    """Write config.json where there is none, or not a single generation yet; refuse another configuration's run."""
-    if (folder / CONFIG).exists():
-        differences = _differences(config, digest, *_stored_config(folder))
-        if not differences:
-            return
-        if _complete_lines(folder):
-            raise ConfigurationError(
-                f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
-                "or the configuration it was made with"
-            )
-    write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": digest}))
+def _check_claim(folder: Path, config: LoopConfig, digest: str | None, begun: bool) -> None:
+    """Refuse a folder with generations of another configuration, but for how many there are to be."""
+    if not (folder / CONFIG).exists():
+        return
+    differences = _differences(config, digest, *stored_config(folder))
+    found = len(_complete_lines(folder))
+    if differences == ["generations"] and found > config.generations:
+        raise ConfigurationError(
+            f"{folder} holds {found} generations, and {config.generations} are asked for: choose a new folder, "
+            f"or at least {found} generations"
+        )
+    if begun and differences not in ([], ["generations"]):
+        raise ConfigurationError(
+            f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
+            "or the configuration it was made with"
+        )
+
+
+def _begun(folder: Path, config: LoopConfig, models: Checkpoints) -> tuple[list[str], State | None]:
+    """The rows and the state to go on from; none where the run starts."""
+    state = read_state(folder)
+    rows = _committed_rows(folder, state)
+    if state is not None and 0 < len(rows) < config.generations:
+        state = models.with_model(state)
+    return (rows, state) if rows and state else ([], None)
 
 
 def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, stored_digest: str | None) -> list[str]:
@@ -166,7 +199,7 @@ def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, sto
     return [name for name in mine if mine[name] != theirs[name]] or ["key"] * (digest != stored_digest)
 
 
-def _stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
+def stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
     """The configuration, and the digest of the key, that config.json holds."""
     with refused(f"{folder / CONFIG} is damaged, or no run's: choose a new folder"):
         stored = json.loads((folder / CONFIG).read_text("utf-8"))

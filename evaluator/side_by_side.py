@@ -10,24 +10,33 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
 from evaluator.loop import LoopRun, Step
-from evaluator.models import GenerativeModel, make_model
+from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows
-from evaluator.models.ddpm_mlp import fit_side_by_side
+from evaluator.models.ddpm_mlp import DdpmMlp
+from evaluator.models.flow import Flow
 from evaluator.models.labels import with_labels
+from evaluator.models.members import Member, fit_side_by_side
+from evaluator.models.vae import Vae
+from evaluator.models.wgan_gp import WganGp
 from evaluator.runs import OpenRun, opened
 from evaluator.setup import Setup
-from evaluator.warm_start import parameters_of, trainable, warm_weights
+from evaluator.warm_start import parameters_of, warm_weights
 from hygiene.errors import ConfigurationError, HygieneError
 
-SIDE_BY_SIDE: dict[str, Callable[..., None]] = {"ddpm_mlp": fit_side_by_side}
-"""Model -> f(models, samples, rngs, starts): fits all of them, on from `starts` where there are any."""
+SIDE_BY_SIDE: dict[str, Callable[..., Member[Any]]] = {
+    "ddpm_mlp": DdpmMlp,
+    "flow": Flow,
+    "vae": Vae,
+    "wgan_gp": WganGp,
+}
+"""The models that learn as members of one batch."""
 
 MOST = 16  # members: more of them save little more
 TRIED = (40, 500)  # training steps, and rows, of a trial
@@ -157,17 +166,19 @@ def _alone(job: Job) -> GenerativeModel | HygieneError:
 def _together(group: Sequence[Job]) -> list[GenerativeModel] | None:
     """One batch; None where that is not exact or cannot be, of which `_alone` then tells whose rows are at fault."""
     config, first = group[0].run.config, group[0].state
-    parameters = tuple(sorted(parameters_of(config, first.generation).items()))
-    if len(group) == 1 or not exact(config.model.name, parameters, first.training_set.shape[1], len(group)):
+    parameters = parameters_of(config, first.generation)
+    keys = tuple(sorted(parameters.items()))
+    if len(group) == 1 or not exact(config.model.name, keys, first.training_set.shape[1], len(group)):
         return None
-    models = [job.run.new_model(job.state.generation) for job in group]
+    models = [SIDE_BY_SIDE[config.model.name](**parameters) for _ in group]
+    rows = [cast(Rows, job.state.training_set) for job in group]  # parts are an array to numpy, and so to a model
     rngs = [job.run.rng(job.state.generation, "fit") for job in group]
     try:
         starts = [warm_weights(job.state.generation, job.last) for job in group] if group[0].warm else None
-        SIDE_BY_SIDE[config.model.name](models, [job.state.training_set for job in group], rngs, starts)
+        fit_side_by_side(models, rows, rngs, starts)
     except ConfigurationError:
         return None
-    return models
+    return list(models)
 
 
 @cache
@@ -179,13 +190,13 @@ def exact(name: str, parameters: tuple[tuple[str, Any], ...], dimension: int, me
     """
     steps, n = TRIED
     settings = dict(parameters) | {"steps": steps}
-    models = [make_model(name, **settings) for _ in range(members)]
+    models = [SIDE_BY_SIDE[name](**settings) for _ in range(members)]
     rows = [_trial_rows(n, dimension, settings.get("labels", 0), seed) for seed in range(members)]
     try:
-        SIDE_BY_SIDE[name](models, rows, [np.random.default_rng(seed) for seed in range(members)])
+        fit_side_by_side(models, rows, [np.random.default_rng(seed) for seed in range(members)])
     except ConfigurationError:
         return False
-    return all(_learnt_alone(make_model(name, **settings), rows[seed], seed, models[seed]) for seed in range(members))
+    return all(_alike(models[seed], SIDE_BY_SIDE[name](**settings), rows[seed], seed) for seed in range(members))
 
 
 def _trial_rows(n: int, dimension: int, labels: int, seed: int) -> Rows:
@@ -195,8 +206,8 @@ def _trial_rows(n: int, dimension: int, labels: int, seed: int) -> Rows:
     return with_labels(rows[:, :-1], rng.integers(labels, size=n)) if labels else rows
 
 
-def _learnt_alone(model: GenerativeModel, rows: Any, seed: int, other: GenerativeModel) -> bool:
-    """Whether `model`, trained alone, has the weights of `other`."""
-    model.fit(rows, np.random.default_rng(seed))
-    mine, theirs = trainable(model).weights(), trainable(other).weights()
+def _alike(learned: Member[Any], other: Member[Any], rows: Rows, seed: int) -> bool:
+    """Whether the `other` model, trained alone, has the weights of the one that has `learned`."""
+    other.fit(rows, np.random.default_rng(seed))
+    mine, theirs = other.weights(), learned.weights()
     return all(np.array_equal(mine[name], theirs[name]) for name in mine)

@@ -8,8 +8,8 @@ import csv
 import io
 import json
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from evaluator.config import LoopConfig
 from evaluator.generation import Generation
 from evaluator.optimum import least
 from evaluator.run_inputs import check_generator
-from evaluator.runs import read_run
+from evaluator.runs import lengthened, read_run, stored_config
 from evaluator.sweeps import Sweep, run_name, searched_field
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.files import partial_name, write_json, write_text
@@ -100,8 +100,28 @@ def _stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> A
             yield index, finished
     if waiting:
         chosen = [configs[index] for index in waiting]
+        _take_up(chosen, folder)
         for number, steps in run_arms(chosen, workers, [folder / run_name(config) for config in chosen]):
             yield waiting[number], steps
+
+
+def _take_up(configs: Sequence[LoopConfig], folder: Path) -> None:
+    """Begin new runs where runs of fewer generations have come to, which the folder holds of an earlier grid."""
+    there: dict[str, dict[int, Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        with suppress(ConfigurationError):
+            found, _ = stored_config(path)
+            there.setdefault(_endless(found), {})[found.generations] = path
+    for config in configs:
+        known = there.get(_endless(config), {})
+        shorter = [length for length in known if length < config.generations]
+        if shorter and config.generations not in known:
+            lengthened(config, known[max(shorter)], folder / run_name(config))
+
+
+def _endless(config: LoopConfig) -> str:
+    """What runs have in common that differ in their number of generations only."""
+    return run_name(replace(config, generations=1))
 
 
 def _finished(config: LoopConfig, folder: Path) -> list[Generation] | None:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.clusters import check_classes, classes_of
 from evaluator.models.labels import parted, with_labels
-from evaluator.models.weights import given, one, part, prefixed, taken
+from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import Module, ModuleDict
 
-    from evaluator.models.stacked import Scale, StackedMlp
+    from evaluator.models.stacked import Scale
 
 FREQUENCIES = 8  # of the features that tell the network the time
 DROPOUT = 0.1  # share of rows that the network sees without their condition (Ho and Salimans 2022)
@@ -61,7 +61,8 @@ class DdpmMlp:
     shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [classes]; without them [1]
     _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
     _scale: Scale = field(init=False, repr=False, compare=False)
-    _network: StackedMlp = field(init=False, repr=False, compare=False)
+    networks: ModuleDict = field(init=False, repr=False, compare=False)
+    draws_anyway: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         least = min(self.steps, self.width, self.depth, self.batch, self.sampling_steps)
@@ -81,24 +82,76 @@ class DdpmMlp:
 
         With labels the samples are [n, d + 1].
         """
+        from evaluator.models.members import fit_side_by_side
+
         fit_side_by_side([self], [samples], [rng], None if start is None else [start])
+
+    def begin(self, samples: Rows, rng: np.random.Generator, start: Weights | None) -> torch.Tensor:
+        """Scaled rows [n, d], and beside them what they are conditioned on [n, classes]."""
+        from torch import cat, from_numpy
+
+        from evaluator.models.stacked import Scale
+
+        rows, labels = parted(checked_rows(samples, at_least=max(2, self.clusters)), self.labels)
+        self._scale = Scale(rows) if start is None else Scale.restored(part(start, "scale"))
+        scaled = self._scale.inward(rows)
+        centres = None if start is None else one(start, "clusters.centres")
+        found = classes_of(self, scaled.numpy(), labels, rng, centres)
+        self.shares, self._centres = found.shares, found.centres
+        return cat([scaled, _one_hot(from_numpy(found.labels), self.classes)], dim=1)
+
+    def made(self, sources: Sequence[torch.Generator]) -> ModuleDict:
+        from torch.nn import ModuleDict
+
+        from evaluator.models.stacked import StackedMlp
+
+        d = self._scale.mean.size
+        return ModuleDict(
+            {"network": StackedMlp(d + 2 * FREQUENCIES + self.classes, self.width, self.depth, d, sources)}
+        )
+
+    def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
+        import torch
+
+        from evaluator.models.stacked import ahead, batches, gathered, normals, train, uniforms
+
+        seen, d = torch.stack(list(rows)), self._scale.mean.size
+        even = torch.arange(self.batch) / self.batch
+        draws = zip(
+            batches(seen.shape[1], self.batch, sources),
+            ahead(normals, sources, self.batch, d),
+            ahead(uniforms, sources, 1 + self.batch),
+            strict=True,
+        )
+
+        def loss() -> torch.Tensor:
+            chosen, noise, uniform = next(draws)
+            clean, condition = gathered(seen, chosen).tensor_split([d], dim=2)
+            time = (uniform[:, :1] + even) % 1  # evenly spread: the loss varies less between batches
+            told = (uniform[:, 1:] >= DROPOUT).float()[:, :, None]
+            cosine, sine = (wave(0.5 * math.pi * time)[:, :, None] for wave in (torch.cos, torch.sin))
+            v = _velocity(networks["network"], cosine * clean + sine * noise, time, condition * told)
+            return torch.square(v - (cosine * noise - sine * clean)).mean(dim=(1, 2))
+
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
     def weights(self) -> Weights:
         return prefixed(
             scale=self._scale.weights(),
             clusters={"shares": self.shares, "centres": self._centres},
-            network=taken(self._network),
+            network=taken(self.networks["network"]),
         )
 
     def restore(self, weights: Weights) -> None:
         from torch import Generator
 
+        from evaluator.models.members import take_up
         from evaluator.models.stacked import Scale
 
         self._scale = Scale.restored(part(weights, "scale"))
         self.shares, self._centres = one(weights, "clusters.shares"), one(weights, "clusters.centres")
-        self._network = _made(self, self._scale.mean.size, [Generator()])
-        given(self._network, part(weights, "network"))
+        self.networks = self.made([Generator()])
+        take_up(self.networks, [weights])
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]; with labels [n, d + 1]."""
@@ -136,53 +189,11 @@ class DdpmMlp:
         """v, and `guidance` times again what the condition changes in it (Ho and Salimans 2022, eq. 6)."""
         from torch import tensor
 
-        v = _velocity(self._network, x, tensor(time), condition)
+        network = self.networks["network"]
+        v = _velocity(network, x, tensor(time), condition)
         if not guidance:
             return v
-        return v + guidance * (v - _velocity(self._network, x, tensor(time), 0 * condition))
-
-
-def fit_side_by_side(
-    models: Sequence[DdpmMlp],
-    samples: Sequence[Rows],
-    rngs: Sequence[np.random.Generator],
-    starts: Sequence[Weights] | None = None,
-) -> None:
-    """Fit every model to its samples as `fit` does, with its rng, all in one batch: what seeds of one study cost.
-
-    The models have equal parameters and the samples equal shapes. Results are those of one `fit` after the other, up
-    to rounding.
-    """
-    from torch import from_numpy, stack
-
-    from evaluator.models import stacked
-
-    first = models[0]
-    checked = [checked_rows(each, at_least=max(2, first.clusters)) for each in samples]
-    if any(model != first for model in models) or len({each.shape for each in checked}) > 1:
-        raise ConfigurationError("side by side go models of equal parameters on samples of equal shapes")
-    rows, labels = zip(*(parted(each, first.labels) for each in checked), strict=True)
-    with one_thread():
-        begun: Sequence[Weights | None] = [None] * len(rows) if starts is None else starts
-        scales = [
-            stacked.Scale(each) if start is None else stacked.Scale.restored(part(start, "scale"))
-            for each, start in zip(rows, begun, strict=True)
-        ]
-        scaled = stack([scale.inward(each) for scale, each in zip(scales, rows, strict=True)])
-        found = [
-            classes_of(first, each.numpy(), label, rng, None if start is None else one(start, "clusters.centres"))
-            for each, label, rng, start in zip(scaled, labels, rngs, begun, strict=True)
-        ]
-        conditions = stack([_one_hot(from_numpy(each.labels), first.classes) for each in found])
-        sources = stacked.generators(rngs)
-        network = _made(first, scaled.shape[2], sources)
-        if starts is not None:
-            given(network, stacked.together([part(start, "network") for start in starts]))
-        _learn(first, network, scaled, conditions, sources)
-    for index, (model, classes) in enumerate(zip(models, found, strict=True)):
-        model._scale, model._network = scales[index], copy.deepcopy(network)
-        model.shares, model._centres = classes.shares, classes.centres
-        stacked.member(model._network, index)
+        return v + guidance * (v - _velocity(network, x, tensor(time), 0 * condition))
 
 
 def _one_hot(chosen: torch.Tensor, classes: int) -> torch.Tensor:
@@ -191,43 +202,7 @@ def _one_hot(chosen: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(chosen, classes).float() if classes else torch.zeros(len(chosen), 0)
 
 
-def _made(model: DdpmMlp, d: int, source: list[torch.Generator]) -> StackedMlp:
-    """A new network for each of the generators."""
-    from evaluator.models.stacked import StackedMlp
-
-    return StackedMlp(d + 2 * FREQUENCIES + model.classes, model.width, model.depth, d, source)
-
-
-def _learn(
-    model: DdpmMlp, network: StackedMlp, rows: torch.Tensor, conditions: torch.Tensor, source: list[torch.Generator]
-) -> None:
-    """Train every member on its rows [members, n, d] with conditions [members, n, classes]."""
-    import torch
-
-    from evaluator.models.stacked import ahead, batches, gathered, normals, train, uniforms
-
-    even = torch.arange(model.batch) / model.batch
-    draws = zip(
-        batches(rows.shape[1], model.batch, source),
-        ahead(normals, source, model.batch, rows.shape[2]),
-        ahead(uniforms, source, 1 + model.batch),
-        strict=True,
-    )
-
-    def loss() -> torch.Tensor:
-        chosen, noise, uniform = next(draws)
-        clean = gathered(rows, chosen)
-        time = (uniform[:, :1] + even) % 1  # evenly spread: the loss varies less between batches
-        told = (uniform[:, 1:] >= DROPOUT).float()
-        cosine, sine = (wave(0.5 * math.pi * time)[:, :, None] for wave in (torch.cos, torch.sin))
-        condition = gathered(conditions, chosen) * told[:, :, None]
-        v = _velocity(network, cosine * clean + sine * noise, time, condition)
-        return torch.square(v - (cosine * noise - sine * clean)).mean(dim=(1, 2))
-
-    train(network, loss, model.steps, model.rate)
-
-
-def _velocity(network: StackedMlp, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+def _velocity(network: Module, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
     """The network's v [members, n, d] at time 0..1: [members, n], or one for all."""
     import torch
 

@@ -43,8 +43,9 @@ class DdpmUnet:
     width           channels of the first level, in eights; deeper levels have up to four times as many
     prediction      v (Salimans and Ho 2022) or epsilon
     steps, batch    of training; rate: learning rate of Adam
-    noise_levels    from picture to noise; sampling_steps: DDIM steps back, at most as many
+    noise_levels    from picture to noise; sampling_steps: back, at most as many
     eta             0: deterministic from the noise on; 1: ancestral
+    order           of the steps back: 1, DDIM's, or 2, which take no variance away when they are few (v, eta = 0)
     clusters        classes that k-means finds; 0 for none
     labels          classes that rows bring along, as in ddpm_mlp; 0 for none
     device          cpu (one thread, float32) or cuda (bfloat16, compiled)
@@ -62,6 +63,7 @@ class DdpmUnet:
     clusters: int = 0
     device: str = "cpu"
     labels: int = 0
+    order: int = 1
     name: str = field(default="ddpm_unet", init=False)
     shares: Rows = field(init=False, repr=False, compare=False)  # of the training rows, [classes]; without them [1]
     _centres: Rows = field(init=False, repr=False, compare=False)  # of the clusters, [clusters, d]
@@ -79,6 +81,8 @@ class DdpmUnet:
             raise ConfigurationError(
                 f"{self!r}: prediction must be v or epsilon, 0 ≤ eta ≤ 1, at most noise_levels sampling_steps"
             )
+        if self.order not in (1, 2) or (self.order == 2 and (self.prediction != "v" or self.eta)):
+            raise ConfigurationError(f"{self!r}: order must be 1, or 2 with prediction = v and eta = 0")
         check_device(self.device)
 
     @property
@@ -165,7 +169,7 @@ class DdpmUnet:
             ),
         )
         told = numbered(self.classes, self.device)
-        return Denoiser(network.eval().to(self.device), Diffusion(self._noise()), self.device, told)
+        return Denoiser(network.eval().to(self.device), Diffusion(self._noise(), self.order), self.device, told)
 
     def _noise(self) -> dict[str, Any]:
         return {

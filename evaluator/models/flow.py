@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
 from evaluator.models.principal import Principal
-from evaluator.models.weights import given, part, prefixed, taken
+from evaluator.models.weights import part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import ModuleDict
 
     from evaluator.models.couplings import Couplings
 
@@ -45,7 +47,8 @@ class Flow:
     noise: float = 0.05
     name: str = field(default="flow", init=False)
     _ground: Principal = field(init=False, repr=False, compare=False)
-    _couplings: Couplings = field(init=False, repr=False, compare=False)
+    networks: ModuleDict = field(init=False, repr=False, compare=False)
+    draws_anyway: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         sizes = (self.dimensions, self.layers, self.width, self.depth, self.steps, self.batch)
@@ -54,59 +57,70 @@ class Flow:
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """Train on `samples` [n, d], n ≥ 2; on from `start`, on its components."""
+        from evaluator.models.members import fit_side_by_side
+
+        fit_side_by_side([self], [samples], [rng], None if start is None else [start])
+
+    def begin(self, samples: Rows, rng: np.random.Generator, start: Weights | None) -> torch.Tensor:
+        """Scores [n, kept] on the components."""
         from torch import from_numpy
 
-        from evaluator.models.stacked import generators
-
         rows = checked_rows(samples, at_least=2)
-        with one_thread():
-            (source,) = generators([rng])
-            if start is None:
-                self._ground = Principal(rows, self.dimensions)
-                self._couplings = self._made(source)
-            else:
-                self.restore(start)
-            self._learn(from_numpy(self._ground.inward(rows).astype(np.float32)), source)
+        self._ground = Principal(rows, self.dimensions) if start is None else self._restored(start)
+        return from_numpy(self._ground.inward(rows).astype(np.float32))
 
-    def _made(self, source: torch.Generator) -> Couplings:
+    def made(self, sources: Sequence[torch.Generator]) -> ModuleDict:
+        from torch.nn import ModuleDict
+
         from evaluator.models.couplings import Couplings
 
-        return Couplings(self._ground.kept, self.layers, self.width, self.depth, source)
+        return ModuleDict({"couplings": Couplings(self._ground.kept, self.layers, self.width, self.depth, sources)})
+
+    def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
+        from torch import stack
+
+        from evaluator.models.stacked import ahead, batches, gathered, normals, train
+
+        if len(rows) > 1 and {each.shape[1] for each in rows} != {min(self.dimensions, self._ground.mean.size)}:
+            raise ConfigurationError("side by side go rows that have all of their components, not fewer dimensions")
+        scores = stack(list(rows))
+        n, d = scores.shape[1:]
+        draws = zip(batches(n, self.batch, sources), ahead(normals, sources, self.batch, d), strict=True)
+
+        def loss() -> torch.Tensor:
+            chosen, noise = next(draws)
+            seen = math.sqrt(1 - self.noise**2) * gathered(scores, chosen) + self.noise * noise
+            return -_couplings(networks).log_density(seen).mean(dim=1) / d
+
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
     def weights(self) -> Weights:
-        return prefixed(ground=self._ground.weights(), couplings=taken(self._couplings))
+        return prefixed(ground=self._ground.weights(), couplings=taken(self.networks["couplings"]))
 
     def restore(self, weights: Weights) -> None:
         from torch import Generator
 
-        self._ground = Principal.restored(part(weights, "ground"), self.dimensions)
-        self._couplings = self._made(Generator())
-        given(self._couplings, part(weights, "couplings"))
+        from evaluator.models.members import take_up
 
-    def _learn(self, scores: torch.Tensor, source: torch.Generator) -> None:
-        from evaluator.models.stacked import ahead, batches, normals, train
+        self._ground = self._restored(weights)
+        self.networks = self.made([Generator()])
+        take_up(self.networks, [weights])
 
-        draws = zip(
-            batches(len(scores), self.batch, [source]),
-            ahead(normals, [source], self.batch, scores.shape[1]),
-            strict=True,
-        )
-
-        def loss() -> torch.Tensor:
-            chosen, noise = next(draws)
-            seen = math.sqrt(1 - self.noise**2) * scores[chosen[0]] + self.noise * noise[0]
-            return -self._couplings.log_density(seen).mean() / scores.shape[1]
-
-        train(self._couplings, loss, self.steps, self.rate)
+    def _restored(self, weights: Weights) -> Principal:
+        return Principal.restored(part(weights, "ground"), self.dimensions)
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""
         import torch
 
-        from evaluator.models.stacked import generators
+        from evaluator.models.stacked import generators, normals
 
         spread = math.sqrt(checked_bias(sampling_bias))
         with one_thread(), torch.inference_mode():
-            latent = spread * torch.randn(n, self._ground.kept, generator=generators([rng])[0])
-            scores = self._couplings.inverse(latent).numpy().astype(np.float64)
+            latent = spread * normals(generators([rng]), n, self._ground.kept)
+            scores = _couplings(self.networks).inverse(latent)[0].numpy().astype(np.float64)
         return self._ground.outward(scores, spread, rng)
+
+
+def _couplings(networks: ModuleDict) -> Couplings:
+    return cast("Couplings", networks["couplings"])

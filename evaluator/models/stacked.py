@@ -23,6 +23,7 @@ from evaluator.row_parts import RowParts, blocks
 WARM_UP = 100  # steps until the learning rate is full
 DECAY = 0.98  # of the running mean of the weights, taken every EVERY steps
 EVERY = 10
+LANES = 16  # numbers that a processor steps at once, at most
 AHEAD = 16  # steps that random numbers are drawn for at once
 
 
@@ -39,11 +40,18 @@ class StackedMlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         layers = list(zip(self.biases, self.weights, strict=True))
         (first, last), between = (layers[0], layers[-1]), layers[1:-1]
-        hidden: Tensor = nn.functional.silu(torch.baddbmm(first[0], x, first[1]))
-        for bias, weight in between:
-            hidden = hidden + nn.functional.silu(torch.baddbmm(bias, hidden, weight))
-        output: Tensor = torch.baddbmm(last[0], hidden, last[1])
-        return output
+        hidden = nn.functional.silu(_affine(x, *first))
+        for layer in between:
+            hidden = hidden + nn.functional.silu(_affine(hidden, *layer))
+        return _affine(hidden, *last)
+
+
+def _affine(x: Tensor, bias: Tensor, weight: Tensor) -> Tensor:
+    """x · weight + bias [members, n, columns] of x [members, n, rows]."""
+    if len(x) > 1 and 1 in weight.shape[1:]:  # a batch of products with vectors rounds unlike a single one
+        members = zip(*(each.chunk(len(x)) for each in (bias, x, weight)), strict=True)
+        return torch.cat([torch.baddbmm(*member) for member in members])
+    return torch.baddbmm(bias, x, weight)
 
 
 def _uniform(rows: int, columns: int, generators: Sequence[torch.Generator]) -> Tensor:
@@ -90,6 +98,7 @@ def train(
     steps: int,
     rate: float,
     moments: tuple[float, float] = (0.9, 0.999),
+    members: int = 1,
 ) -> None:
     """Adam on `loss` [members], a new batch at every call; leaves the running mean of the weights in `parts`.
 
@@ -97,33 +106,48 @@ def train(
     """
     weights = list(parts.parameters())
     averages = [weight.detach().clone() for weight in weights]
-    optimiser = torch.optim.Adam(weights, lr=rate, betas=moments, fused=True)
+    optimiser = StackedAdam(weights, members, rate, moments)
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = rate * min((step + 1) / WARM_UP, 0.5 + 0.5 * np.cos(np.pi * step / steps))
-        optimiser.zero_grad()
-        torch.autograd.backward(loss().sum())  # members do not mix: the sum's gradients are each one's own
-        optimiser.step()
+        share = min((step + 1) / WARM_UP, 0.5 + 0.5 * np.cos(np.pi * step / steps))
+        optimiser.step(loss, rate * share)
         if step % EVERY == 0 or step == steps - 1:
             _average(averages, weights, step // EVERY)
     for weight, average in zip(weights, averages, strict=True):
         weight.requires_grad_(False).copy_(average)
 
 
+class StackedAdam:
+    """Adam (Kingma and Ba 2015) on weights whose first axis is that of `members`: of [members, …], or [members · d].
+
+    Its steps round the last few numbers of a tensor unlike the others, so members are stepped one by one where a
+    member's last would stand among others.
+    """
+
+    def __init__(
+        self, weights: Iterable[nn.Parameter], members: int, rate: float, moments: tuple[float, float]
+    ) -> None:
+        self._weights, self._members = list(weights), members
+        self._split = [each for each in self._weights if members > 1 and each.numel() // members % LANES]
+        self._parts = [part for each in self._split for part in each.data.chunk(members)]
+        whole = [each for each in self._weights if all(each is not other for other in self._split)]
+        self._adam = torch.optim.Adam([*whole, *self._parts], lr=rate, betas=moments, fused=True)
+
+    def step(self, loss: Callable[[], Tensor], rate: float) -> None:
+        """Down the gradients of `loss` [members]: members do not mix, so those of its sum are each one's own."""
+        for weight in self._weights:
+            weight.grad = None
+        torch.autograd.backward(loss().sum())
+        gradients = [part for each in self._split if each.grad is not None for part in each.grad.chunk(self._members)]
+        for part, gradient in zip(self._parts, gradients, strict=True):
+            part.grad = gradient
+        self._adam.param_groups[0]["lr"] = rate
+        self._adam.step()
+
+
 def _average(averages: list[Tensor], weights: list[nn.Parameter], times: int) -> None:
     share = max(1 - DECAY, 5 / (times + 5))  # a fifth of the steps so far at first: the start is soon forgotten
     for average, weight in zip(averages, weights, strict=True):
         average.lerp_(weight.detach(), share)
-
-
-def member(parts: nn.Module, index: int) -> None:
-    """Keep one member of trained `parts` and forget the others."""
-    for weight in parts.parameters():
-        weight.data = weight.data[index : index + 1].clone()
-
-
-def together(weights: Sequence[Weights]) -> Weights:
-    """The weights of single members, put together as members of one network."""
-    return {name: np.concatenate([each[name] for each in weights]) for name in weights[0]}
 
 
 class Scale:

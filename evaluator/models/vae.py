@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, checked_rows
-from evaluator.models.weights import given, part, prefixed, taken
+from evaluator.models.weights import part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
+    from torch.nn import ModuleDict
 
     from evaluator.models.stacked import Scale
 
@@ -42,7 +44,8 @@ class Vae:
     rate: float = 2e-3
     name: str = field(default="vae", init=False)
     _scale: Scale = field(init=False, repr=False, compare=False)
-    _parts: torch.nn.ModuleDict = field(init=False, repr=False, compare=False)
+    networks: ModuleDict = field(init=False, repr=False, compare=False)
+    draws_anyway: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if min(self.latent, self.width, self.depth, self.steps, self.batch) < 1 or self.rate <= 0:
@@ -50,73 +53,61 @@ class Vae:
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """Train on `samples` [n, d], n ≥ 2; on from `start`."""
-        from evaluator.models.stacked import Scale, generators
+        from evaluator.models.members import fit_side_by_side
+
+        fit_side_by_side([self], [samples], [rng], None if start is None else [start])
+
+    def begin(self, samples: Rows, rng: np.random.Generator, start: Weights | None) -> torch.Tensor:
+        """Scaled rows [n, d]."""
+        from evaluator.models.stacked import Scale
 
         rows = checked_rows(samples, at_least=2)
-        with one_thread():
-            source = generators([rng])
-            if start is None:
-                self._scale, self._parts = Scale(rows), self._made(rows.shape[1], source)
-            else:
-                self.restore(start)
-            self._learn(self._scale.inward(rows)[None], source)
+        self._scale = Scale(rows) if start is None else Scale.restored(part(start, "scale"))
+        return self._scale.inward(rows)
 
-    def _made(self, d: int, source: list[torch.Generator]) -> torch.nn.ModuleDict:
+    def made(self, sources: Sequence[torch.Generator]) -> ModuleDict:
         import torch
 
         from evaluator.models.stacked import StackedMlp
 
-        return torch.nn.ModuleDict(
+        d = self._scale.mean.size
+        parts = torch.nn.ModuleDict(
             {
-                "encoder": StackedMlp(d, self.width, self.depth, 2 * self.latent, source),
-                "decoder": StackedMlp(self.latent, self.width, self.depth, d, source),
-                "noise": torch.nn.ParameterList([torch.zeros(d)]),
+                "encoder": StackedMlp(d, self.width, self.depth, 2 * self.latent, sources),
+                "decoder": StackedMlp(self.latent, self.width, self.depth, d, sources),
+                "noise": torch.nn.ParameterList([torch.zeros(len(sources) * d)]),
             }
         )
+        return torch.nn.ModuleDict({"parts": parts})
 
-    def weights(self) -> Weights:
-        return prefixed(scale=self._scale.weights(), parts=taken(self._parts))
+    def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
+        from torch import stack
 
-    def restore(self, weights: Weights) -> None:
-        from torch import Generator
-
-        from evaluator.models.stacked import Scale
-
-        self._scale = Scale.restored(part(weights, "scale"))
-        self._parts = self._made(self._scale.mean.size, [Generator()])
-        given(self._parts, part(weights, "parts"))
-
-    def _learn(self, rows: torch.Tensor, source: list[torch.Generator]) -> None:
         from evaluator.models.stacked import ahead, batches, gathered, normals, train
 
+        seen = stack(list(rows))
         draws = zip(
-            batches(rows.shape[1], self.batch, source), ahead(normals, source, self.batch, self.latent), strict=True
+            batches(seen.shape[1], self.batch, sources), ahead(normals, sources, self.batch, self.latent), strict=True
         )
 
         def loss() -> torch.Tensor:
             chosen, noise = next(draws)
-            return -self._bound(gathered(rows, chosen), noise).mean(dim=1) / rows.shape[2]
+            return -_bound(networks, gathered(seen, chosen), noise).mean(dim=1) / seen.shape[2]
 
-        train(self._parts, loss, self.steps, self.rate)
+        train(networks, loss, self.steps, self.rate, members=len(rows))
 
-    def _bound(self, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """Evidence lower bound [1, n] of x [1, n, d] (eq. 10), with one latent draw each."""
-        import torch
+    def weights(self) -> Weights:
+        return prefixed(scale=self._scale.weights(), parts=taken(self.networks["parts"]))
 
-        mean, log_deviation = self._parts["encoder"](x).chunk(2, dim=2)
-        latent = mean + torch.exp(log_deviation) * noise
-        divergence = 0.5 * (mean**2 + torch.exp(2 * log_deviation) - 1 - 2 * log_deviation).sum(dim=2)
-        deviation = self._deviation()
-        gap = (x - self._parts["decoder"](latent)) / deviation
-        bound: torch.Tensor = -(0.5 * gap**2 + torch.log(deviation)).sum(dim=2) - divergence
-        return bound - 0.5 * math.log(2 * math.pi) * x.shape[2]
+    def restore(self, weights: Weights) -> None:
+        from torch import Generator
 
-    def _deviation(self) -> torch.Tensor:
-        """Of the decoder's noise, [d]."""
-        from torch import exp
+        from evaluator.models.members import take_up
+        from evaluator.models.stacked import Scale
 
-        (slow,) = self._parts["noise"].parameters()
-        return LEAST_NOISE + exp(HASTE * slow)
+        self._scale = Scale.restored(part(weights, "scale"))
+        self.networks = self.made([Generator()])
+        take_up(self.networks, [weights])
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""
@@ -138,7 +129,7 @@ class Vae:
 
         with one_thread(), torch.inference_mode():
             source = generators([rng])
-            mean, log_deviation = self._parts["encoder"](self._scale.inward(rows)[None]).chunk(2, dim=2)
+            mean, log_deviation = _parts(self.networks)["encoder"](self._scale.inward(rows)[None]).chunk(2, dim=2)
             noise = normals(source, len(rows), self.latent)
             return self._decoded(mean + torch.exp(log_deviation) * noise, 1.0, source)
 
@@ -146,6 +137,32 @@ class Vae:
         """Rows [n, d] of latents [1, n, latent], with the decoder's noise `spread` times as wide."""
         from evaluator.models.stacked import normals
 
-        means = self._parts["decoder"](latent)
-        noise = spread * self._deviation() * normals(source, *means.shape[1:])
+        means = _parts(self.networks)["decoder"](latent)
+        noise = spread * _deviation(self.networks, 1) * normals(source, *means.shape[1:])
         return self._scale.outward((means + noise)[0])
+
+
+def _bound(networks: ModuleDict, x: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """Evidence lower bound [members, n] of x [members, n, d] (eq. 10), with one latent draw each."""
+    import torch
+
+    parts = _parts(networks)
+    mean, log_deviation = parts["encoder"](x).chunk(2, dim=2)
+    latent = mean + torch.exp(log_deviation) * noise
+    divergence = 0.5 * (mean**2 + torch.exp(2 * log_deviation) - 1 - 2 * log_deviation).sum(dim=2)
+    deviation = _deviation(networks, len(x))
+    gap = (x - parts["decoder"](latent)) / deviation
+    bound: torch.Tensor = -(0.5 * gap**2 + torch.log(deviation)).sum(dim=2) - divergence
+    return bound - 0.5 * math.log(2 * math.pi) * x.shape[2]
+
+
+def _parts(networks: ModuleDict) -> ModuleDict:
+    return cast("ModuleDict", networks["parts"])
+
+
+def _deviation(networks: ModuleDict, members: int) -> torch.Tensor:
+    """Of the decoder's noise, [members, 1, d]."""
+    from torch import exp
+
+    (slow,) = _parts(networks)["noise"].parameters()
+    return LEAST_NOISE + exp(HASTE * slow.view(members, 1, -1))

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from evaluator.models.base import Rows, Weights, checked_bias, kept_rows
-from evaluator.models.weights import given, part, prefixed, taken
+from evaluator.models.weights import part, prefixed, taken
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import torch
-    from torch.nn import Module
+    from torch.nn import Module, ModuleDict
 
     from evaluator.models.stacked import Scale
+    from evaluator.row_parts import RowParts
+
+    Scaled = tuple[Rows | RowParts, Scale]
 
 PENALTY = 10.0  # of the gradient's distance from length 1
 MOMENTS = (0.0, 0.9)  # of Adam, as in the paper's algorithm 1
@@ -45,9 +48,10 @@ class Wasserstein(ABC):
     batch: int = 64
     rate: float = 2e-3
     device: str = field(default="cpu", init=False)
+    name: str = field(init=False)
     _scale: Scale = field(init=False, repr=False, compare=False)
-    _generator: Module = field(init=False, repr=False, compare=False)
-    _critic: Module = field(init=False, repr=False, compare=False)
+    networks: ModuleDict = field(init=False, repr=False, compare=False)
+    draws_anyway: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         whole = (self.latent, self.width, self.steps, self.critic_steps, self.batch)
@@ -55,68 +59,78 @@ class Wasserstein(ABC):
             raise ConfigurationError(f"{self!r}: expected whole numbers ≥ 1 and rate > 0")
 
     @abstractmethod
-    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
-        """A new generator [1, n, latent] -> [1, n, d], and a new critic [1, n, d] -> [1, n, 1]."""
+    def _networks(self, d: int, sources: Sequence[torch.Generator]) -> tuple[Module, Module]:
+        """New generators [members, n, latent] -> [members, n, d], new critics [members, n, d] -> [members, n, 1]."""
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """Train on `samples` [n, d], n ≥ 2; on from `start`, both networks of it."""
-        from evaluator.models.stacked import Scale, batches, generators
+        from evaluator.models.members import fit_side_by_side
+
+        fit_side_by_side([self], [samples], [rng], None if start is None else [start])
+
+    def begin(self, samples: Rows, rng: np.random.Generator, start: Weights | None) -> Scaled:
+        """The rows as they are kept, and their scale: a batch at a time is scaled."""
+        from evaluator.models.stacked import Scale
 
         rows = kept_rows(samples, at_least=2)
-        with one_thread():
-            source = generators([rng])
-            if start is None:
-                self._scale = Scale(rows)
-                self._make(source[0])
-            else:
-                self.restore(start)
-            chosen = (each[0].numpy() for each in batches(len(rows), self.batch, source))
-            inward = self._scale.inward_on(self.device)
-            self._compete((inward(rows[each])[None] for each in chosen), source)
+        self._scale = Scale(rows) if start is None else Scale.restored(part(start, "scale"))
+        return rows, self._scale
 
-    def _make(self, source: torch.Generator) -> None:
-        """Two untrained networks."""
-        made = self._networks(self._scale.mean.size, source)
-        self._generator, self._critic = (network.to(self.device) for network in made)
+    def made(self, sources: Sequence[torch.Generator]) -> ModuleDict:
+        from torch.nn import ModuleDict
+
+        generator, critic = self._networks(self._scale.mean.size, sources)
+        return ModuleDict({"generator": generator, "critic": critic}).to(self.device)
 
     def weights(self) -> Weights:
-        networks = {"generator": taken(self._generator), "critic": taken(self._critic)}
+        networks = {name: taken(network) for name, network in self.networks.items()}
         return prefixed(scale=self._scale.weights(), **networks)
 
     def restore(self, weights: Weights) -> None:
         from torch import Generator
 
+        from evaluator.models.members import take_up
         from evaluator.models.stacked import Scale
 
         self._scale = Scale.restored(part(weights, "scale"))
-        self._make(Generator())
-        given(self._generator, part(weights, "generator"))
-        given(self._critic, part(weights, "critic"))
+        self.networks = self.made([Generator()])
+        take_up(self.networks, [weights])
 
-    def _compete(self, rows: Iterator[torch.Tensor], source: list[torch.Generator]) -> None:
+    def learn(self, networks: ModuleDict, rows: Sequence[Scaled], sources: Sequence[torch.Generator]) -> None:
         """Critic and generator in turns; the generator's rate falls to 0 along a cosine."""
         import torch
 
         from evaluator.models.adversaries import fixed
-        from evaluator.models.stacked import ahead, normals, train, uniforms
+        from evaluator.models.stacked import StackedAdam, ahead, normals, train, uniforms
 
-        latents = self._placed(ahead(normals, source, self.batch, self.latent))
-        shares = self._placed(ahead(uniforms, source, self.batch, 1))
-        real, critic = rows, self._critic
-        optimiser = torch.optim.Adam(critic.parameters(), lr=self.rate, betas=MOMENTS, fused=True)
+        latents = self._placed(ahead(normals, sources, self.batch, self.latent))
+        shares = self._placed(ahead(uniforms, sources, self.batch, 1))
+        real, generator, critic = self._batches(rows, sources), networks["generator"], networks["critic"]
+        optimiser = StackedAdam(critic.parameters(), len(rows), self.rate, MOMENTS)
+
+        def critics_loss() -> torch.Tensor:
+            with torch.no_grad():
+                fake = generator(next(latents))
+            return _critic_loss(critic, next(real), fake, next(shares))
 
         def loss() -> torch.Tensor:
             for _ in range(self.critic_steps):
-                optimiser.zero_grad()
-                with torch.no_grad():
-                    fake = self._generator(next(latents))
-                _critic_loss(critic, next(real), fake, next(shares)).backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
+                optimiser.step(critics_loss, self.rate)
             with fixed(critic):
-                judged: torch.Tensor = critic(self._generator(next(latents)))
+                judged: torch.Tensor = critic(generator(next(latents)))
             return -judged.mean(dim=(1, 2))
 
-        train(self._generator, loss, self.steps, self.rate, MOMENTS)
+        train(generator, loss, self.steps, self.rate, MOMENTS, len(rows))
+
+    def _batches(self, rows: Sequence[Scaled], sources: Sequence[torch.Generator]) -> Iterator[torch.Tensor]:
+        """Scaled rows [members, batch, d]; endless."""
+        from torch import stack
+
+        from evaluator.models.stacked import batches
+
+        inward = [(kept, scale.inward_on(self.device)) for kept, scale in rows]
+        for chosen in batches(len(rows[0][0]), self.batch, sources):
+            yield stack([scaled(kept[each.numpy()]) for (kept, scaled), each in zip(inward, chosen, strict=True)])
 
     def _placed(self, tensors: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:
         return (each.to(self.device) for each in tensors)
@@ -138,7 +152,7 @@ class Wasserstein(ABC):
             latents = spread * normals(generators([rng]), len(rows), self.latent)
             for start in range(0, len(rows), AT_ONCE):
                 part = latents[:, start : start + AT_ONCE].to(self.device)
-                rows[start : start + AT_ONCE] = self._scale.outward(self._generator(part)[0].cpu())
+                rows[start : start + AT_ONCE] = self._scale.outward(self.networks["generator"](part)[0].cpu())
 
 
 @dataclass
@@ -158,19 +172,19 @@ class WganGp(Wasserstein):
         if self.depth < 1:
             raise ConfigurationError(f"{self!r}: expected depth ≥ 1")
 
-    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
+    def _networks(self, d: int, sources: Sequence[torch.Generator]) -> tuple[Module, Module]:
         from evaluator.models.stacked import StackedMlp
 
-        generator = StackedMlp(self.latent, self.width, self.depth, d, [source])
-        return generator, StackedMlp(d, self.width, self.depth, 1, [source])
+        generator = StackedMlp(self.latent, self.width, self.depth, d, sources)
+        return generator, StackedMlp(d, self.width, self.depth, 1, sources)
 
 
 def _critic_loss(critic: Module, real: torch.Tensor, fake: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
-    """E D(fake) − E D(real) + 10·E(|∇D| − 1)², the gradient at points between them (eq. 3)."""
+    """E D(fake) − E D(real) + 10·E(|∇D| − 1)² [members], the gradient at points between them (eq. 3)."""
     import torch
 
     between = (shares * real + (1 - shares) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    penalty = torch.square(slope.norm(dim=2) - 1).mean()
-    loss: torch.Tensor = critic(fake).mean() - critic(real).mean() + PENALTY * penalty
+    penalty = torch.square(slope.norm(dim=2) - 1).mean(dim=1)
+    loss: torch.Tensor = critic(fake).mean(dim=(1, 2)) - critic(real).mean(dim=(1, 2)) + PENALTY * penalty
     return loss

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -45,10 +46,11 @@ class WganGpImages(Wasserstein):
             raise ConfigurationError(f"{self!r}: expected channels ≥ 1 and an odd kernel ≥ 3")
         check_device(self.device)
 
-    def _networks(self, d: int, source: torch.Generator) -> tuple[Module, Module]:
+    def _networks(self, d: int, sources: Sequence[torch.Generator]) -> tuple[Module, Module]:
         from evaluator.models.wgan_gp_networks import critic, generator
 
         check_machine(self.device)
         side = square_side(d, self.channels)
         shape = self.width, self.channels, side, self.kernel, self.smooth
+        (source,) = sources  # convolutions have no members
         return new_network(source, lambda: (generator(self.latent, *shape), critic(*shape)))

@@ -11,14 +11,24 @@ from pathlib import Path
 from evaluator.config import Choice, LoopConfig
 from evaluator.presets.base import LoopArm, Preset
 from evaluator.presets.data import Pictures, mnist_or_like
-from evaluator.presets.three_loops import DISTANCE, LOOPS, PRECISION, RECALL, Signs, changes, halves, label, panels
+from evaluator.presets.three_loops import (
+    DISTANCE,
+    GROWING,
+    LOOPS,
+    PRECISION,
+    RECALL,
+    Signs,
+    changes,
+    halves,
+    label,
+    panels,
+    pool_of,
+)
 from evaluator.presets.trends import better
 
 METRICS = (DISTANCE, PRECISION, RECALL)
-GROWING = "synthetic_augmentation, growing pool"
 ALL_LOOPS = (*LOOPS[:2], GROWING, LOOPS[2])
 STAYS = 0.05  # how far precision and recall may move where they are said to stay
-MANY = 10_000  # samples per generation: all of 100 generations are 38 GB in double precision
 CHANGES: Signs = {
     ("fully_synthetic", 1.0): {DISTANCE: 1, PRECISION: -1, RECALL: -1},
     ("synthetic_augmentation", 1.0): {DISTANCE: 1, PRECISION: -1, RECALL: -1},
@@ -56,18 +66,15 @@ def mnist_wgan(scale: str, data: Path | None = None) -> Preset:
 
 
 def _config(pictures: Pictures, model: Choice, samples: int, generations: int, measured: int, loop: str) -> LoopConfig:
-    growing = loop == GROWING
     return LoopConfig(
-        loop="synthetic_augmentation" if growing else loop,
-        pool="all" if growing else "previous",
         n_ini=samples,
         generations=generations,
         n_measure=measured,
         n_reference=measured,
         source=pictures.source,
         model=model,
-        rows="float16" if growing and samples > MANY else "float64",
         features=Choice("lenet"),
         metrics={"frechet": {}, "manifold": {}},
-        **({"n_r": samples, "n_s": samples} if growing else halves(loop, samples)),  # type: ignore[arg-type]
+        **({"n_r": samples, "n_s": samples} if loop == GROWING else halves(loop, samples)),  # type: ignore[arg-type]
+        **pool_of(loop, samples),  # type: ignore[arg-type]
     )

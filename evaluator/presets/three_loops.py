@@ -6,6 +6,8 @@ from functools import partial
 from evaluator.presets.base import Comparison, Estimate, Measured, Panel, Series, median_curve
 
 LOOPS = ("fully_synthetic", "synthetic_augmentation", "fresh_data")
+GROWING = "synthetic_augmentation, growing pool"
+MANY = 10_000  # samples per generation, of which a growing pool is kept in half precision
 DISTANCE, PRECISION, RECALL, COVERAGE = "frechet_distance", "manifold_precision", "manifold_recall", "coverage"
 LOG_DET = "log_det"
 SIGNS = "signs of MAD, §3 to §5"
@@ -22,6 +24,14 @@ def label(loop: str, bias: float) -> str:
 def halves(loop: str, samples: int) -> dict[str, int]:
     """Sizes of a loop's generations: all synthetic in the closed loop, half of them real in the others."""
     return {"n_s": samples} if loop == "fully_synthetic" else {"n_s": samples // 2, "n_r": samples // 2}
+
+
+def pool_of(loop: str, samples: int) -> dict[str, str]:
+    """What a loop of LOOPS, or GROWING, is called in a configuration, and how it keeps its pool."""
+    if loop != GROWING:
+        return {"loop": loop}
+    rows = {"rows": "float16"} if samples > MANY else {}
+    return {"loop": "synthetic_augmentation", "pool": "all", **rows}
 
 
 def told(name: str) -> str:

@@ -41,3 +41,12 @@ def not_lost(arm: str, metric: str, generation: int, at_most: float) -> Comparis
         return Estimate.of(np.maximum(loss, 0))
 
     return signed(f"loss of {told(metric)} by t = {generation}, {told(arm)}", measure, 0, at_most)
+
+
+def settles(arm: str, metric: str, since: int, until: int, at_most: float) -> Comparison:
+    """A row: from generation `since` to `until` `metric` moves no further than `at_most`."""
+
+    def measure(measured: Measured) -> Estimate:
+        return Estimate.of(at(measured, arm, metric, until) - at(measured, arm, metric, since))
+
+    return signed(f"change of {told(metric)} from t = {since} to t = {until}, {told(arm)}", measure, 0, at_most)

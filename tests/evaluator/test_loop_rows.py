@@ -211,8 +211,11 @@ class TestARunFolder:
         assert read_state(tmp_path) is None
         assert lines(config, tmp_path) == whole
 
-    def test_keeps_no_rows_of_a_finished_run(self, config: LoopConfig, whole: bytes, tmp_path: Path) -> None:
-        assert lines(config, stopped(config, tmp_path, 3)) == whole
+    def test_keeps_no_rows_of_a_finished_run_where_no_checkpoints_are_wanted(
+        self, config: LoopConfig, whole: bytes, tmp_path: Path
+    ) -> None:
+        list(run_in_folder(config, stopped(config, tmp_path, 3), checkpoints="none"))
+        assert (tmp_path / "generations.jsonl").read_bytes() == whole
         assert not (tmp_path / "pool").exists()
         assert (tmp_path / "state.npz").stat().st_size < 2000
         (tmp_path / "floors.json").unlink()

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from evaluator.models import make_model
 from evaluator.models.base import Trainable
-from evaluator.models.ddpm_mlp import DdpmMlp, fit_side_by_side
+from evaluator.models.ddpm_mlp import DdpmMlp
+from evaluator.models.members import fit_side_by_side
 from hygiene.errors import ConfigurationError
 
 Floats = NDArray[np.float64]

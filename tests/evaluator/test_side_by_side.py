@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,11 +11,16 @@ import pytest
 from evaluator import side_by_side
 from evaluator.arms import run_arms
 from evaluator.config import Choice, Filter, LoopConfig
+from evaluator.generation import State
 from evaluator.loop import LoopRun
+from evaluator.models.base import Rows, Weights
+from evaluator.models.members import Member, fit_side_by_side
+from evaluator.models.vae import Vae
+from evaluator.row_parts import RowParts
 from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
-from evaluator.side_by_side import exact, grouped, run_side_by_side
-from hygiene.errors import InfeasibleError
+from evaluator.side_by_side import Job, exact, fitted, grouped, run_side_by_side
+from hygiene.errors import ConfigurationError, InfeasibleError
 
 SMALL = {"steps": 30, "width": 32, "depth": 1, "batch": 32, "sampling_steps": 8}
 CONFIG = LoopConfig(
@@ -30,6 +36,13 @@ CONFIG = LoopConfig(
 )
 SEEDS = [replace(CONFIG, seed=seed) for seed in range(3)]
 
+TINY: dict[str, dict[str, Any]] = {
+    "ddpm_mlp": {"steps": 15, "width": 16, "depth": 1, "batch": 16, "sampling_steps": 4},
+    "flow": {"steps": 10, "layers": 2, "width": 16, "depth": 1, "batch": 16},
+    "vae": {"steps": 15, "latent": 3, "width": 16, "depth": 1, "batch": 16},
+    "wgan_gp": {"steps": 8, "critic_steps": 1, "latent": 3, "width": 16, "depth": 1, "batch": 16},
+}
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -44,14 +57,13 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many members each batch had that was trained side by side, trials apart."""
     seen: list[int] = []
-    original = side_by_side.SIDE_BY_SIDE["ddpm_mlp"]
 
     def counted(models, samples, rngs, starts=None):
         if models[0].steps != side_by_side.TRIED[0]:
             seen.append(len(models))
-        original(models, samples, rngs, starts)
+        fit_side_by_side(models, samples, rngs, starts)
 
-    monkeypatch.setitem(side_by_side.SIDE_BY_SIDE, "ddpm_mlp", counted)
+    monkeypatch.setattr(side_by_side, "fit_side_by_side", counted)
     return seen
 
 
@@ -120,15 +132,14 @@ def test_a_folder_that_cannot_be_used_costs_no_other(alone: list[Path], tmp_path
 
 
 def test_what_is_not_exact_is_trained_alone(batches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Members whose random numbers were mixed up stand for any difference, down to the last bit."""
-    counted = side_by_side.SIDE_BY_SIDE["ddpm_mlp"]
+    counted = side_by_side.fit_side_by_side
 
     def off_by_a_bit(models, samples, rngs, starts=None):
         counted(models, samples, rngs, starts)
         scale = models[-1]._scale
         scale.mean = np.nextafter(scale.mean, np.inf)
 
-    monkeypatch.setitem(side_by_side.SIDE_BY_SIDE, "ddpm_mlp", off_by_a_bit)
+    monkeypatch.setattr(side_by_side, "fit_side_by_side", off_by_a_bit)
     exact.cache_clear()
     setup, configs = prepare(CONFIG), [replace(config, generations=1) for config in SEEDS]
     outcomes = run_side_by_side(configs, [None] * 3, setup)
@@ -150,6 +161,110 @@ def test_groups_are_of_equal_loops_and_spread_over_workers() -> None:
     for group in groups:
         assert all(replace(configs[index], seed=0) == replace(configs[group[0]], seed=0) for index in group)
     assert max(map(len, grouped([replace(CONFIG, seed=seed) for seed in range(40)], 1))) == side_by_side.MOST
+
+
+def made(name: str, members: int, **changes: Any) -> list[Member[Any]]:
+    return [side_by_side.SIDE_BY_SIDE[name](**TINY[name], **changes) for _ in range(members)]
+
+
+def rows_of(members: int, d: int, first: int = 0) -> list[Rows]:
+    """For each, of its own mean and deviations."""
+    rngs = [np.random.default_rng([d, first + index]) for index in range(members)]
+    return [rng.normal(rng.normal(size=d), rng.uniform(0.2, 2, size=d), size=(40, d)) for rng in rngs]
+
+
+def streams(members: int) -> list[np.random.Generator]:
+    return [np.random.default_rng(index) for index in range(members)]
+
+
+def assert_learned_the_same(one: Member[Any], other: Member[Any]) -> None:
+    mine, theirs = one.weights(), other.weights()
+    assert list(mine) == list(theirs)
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+
+def test_the_table_is_walked() -> None:
+    assert TINY.keys() == side_by_side.SIDE_BY_SIDE.keys()
+
+
+@pytest.mark.parametrize("d", [2, 11])
+@pytest.mark.parametrize("name", TINY)
+def test_side_by_side_is_alone_to_the_last_bit(name: str, d: int) -> None:
+    """Cold, and then on from there, on other rows."""
+    together, alone = made(name, 4), made(name, 4)
+    starts: list[Weights] | None = None
+    for first in (0, 4):
+        rows = rows_of(4, d, first)
+        fit_side_by_side(together, rows, streams(4), starts)
+        begun = [None] * 4 if starts is None else starts
+        for model, own, rng, start in zip(alone, rows, streams(4), begun, strict=True):
+            model.fit(own, rng, start)
+        for one, other in zip(together, alone, strict=True):
+            assert_learned_the_same(one, other)
+            assert np.array_equal(one.sample(9, 0.8, streams(1)[0]), other.sample(9, 0.8, streams(1)[0]))
+        starts = [model.weights() for model in together]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_members_hold_nothing_of_each_other(name: str) -> None:
+    """Their weights are those of one model, not views of what all of them learned."""
+    together = made(name, 3)
+    fit_side_by_side(together, rows_of(3, 4), streams(3))
+    before = together[1].weights()
+    for tensor in together[0].networks.state_dict().values():
+        tensor.zero_()
+    after = together[1].weights()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    assert all(tensor.untyped_storage().nbytes() == 4 * tensor.numel() for tensor in together[1].networks.parameters())
+
+
+@pytest.mark.parametrize("name", ["flow", "vae", "wgan_gp"])
+def test_run_folders_of_every_model_are_those_of_single_runs(name: str, tmp_path: Path, batches: list[int]) -> None:
+    config = replace(CONFIG, model=Choice(name, TINY[name]), warm_start=True, generations=2)
+    configs = [replace(config, seed=seed) for seed in range(3)]
+    together, alone = ([tmp_path / kind / str(seed) for seed in range(3)] for kind in ("together", "alone"))
+    for each, folder in zip(configs, alone, strict=True):
+        list(run_in_folder(each, folder))
+    assert len(dict(run_arms(configs, folders=together))) == 3
+    assert batches == [3, 3]
+    assert_same_runs(together, alone)
+
+
+@pytest.mark.parametrize("name", ["flow", "vae", "wgan_gp"])
+def test_a_member_that_fails_costs_no_other(name: str) -> None:
+    """A start of another size: of the batch, and then of that member alone."""
+    setup = prepare(CONFIG)
+    config = replace(CONFIG, model=Choice(name, TINY[name]), warm_start=True)
+    runs = [LoopRun(replace(config, seed=seed), setup) for seed in range(3)]
+    rows = runs[0].initial
+    last = made(name, 3)
+    last[1] = side_by_side.SIDE_BY_SIDE[name](**{**TINY[name], "width": 24})
+    for model, rng in zip(last, streams(3), strict=True):
+        model.fit(rows, rng)
+    jobs = [Job(run, State(2, rows, RowParts((rows[:0],))), model) for run, model in zip(runs, last, strict=True)]
+    found = fitted(jobs)
+    assert "not of this model's sizes" in str(found[1])
+    for index in (0, 2):
+        expected = runs[index].fitted(jobs[index].state, last[index])
+        assert_learned_the_same(found[index], expected)
+
+
+def test_rows_of_fewer_dimensions_are_no_flows_of_one_batch() -> None:
+    """Its trial has all of them: of sums of other sizes it tells nothing."""
+    rows = [np.repeat(each, 2, axis=1) for each in rows_of(2, 3)]
+    with pytest.raises(ConfigurationError, match="all of their components"):
+        fit_side_by_side(made("flow", 2), rows, streams(2))
+    made("flow", 1)[0].fit(rows[0], streams(1)[0])
+
+
+def test_models_that_differ_are_no_members_of_one_batch() -> None:
+    for models, rows in (
+        ([Vae(latent=2), Vae(latent=3)], rows_of(2, 4)),
+        (made("vae", 2), [rows_of(1, 4)[0], rows_of(1, 5)[0]]),
+    ):
+        with pytest.raises(ConfigurationError, match="equal parameters on samples of equal shapes"):
+            fit_side_by_side(models, rows, streams(2))
 
 
 @pytest.mark.parametrize("seeds", [1, 3])
