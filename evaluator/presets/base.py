@@ -1,7 +1,7 @@
 """What an experiment is: arms to run, what to read off them, and what theory or a paper says it should be."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,16 @@ class Preset:
     comparisons: Sequence[Comparison]
     panels: Callable[[Measured], list[Panel]]
     lacks: str = ""
+
+    def with_seeds(self, seeds: int) -> "Preset":
+        """The same with another number of seeds for every loop. Chains, of which there are thousands, stay."""
+        return replace(
+            self,
+            arms={
+                label: replace(arm, seeds=seeds) if isinstance(arm, LoopArm) else arm
+                for label, arm in self.arms.items()
+            },
+        )
 
 
 def quotient(above: Series, below: Series) -> Series:

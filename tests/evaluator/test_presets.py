@@ -177,6 +177,16 @@ def test_the_runner_goes_on_with_the_runs_that_are_there(tmp_path, monkeypatch):
     assert run_preset(toy(), "small", tmp_path / "out")["rows"] == first["rows"]
 
 
+def test_more_seeds_are_added_to_those_that_are_there(tmp_path):
+    run_preset(toy(), "small", tmp_path / "out")
+    before = {path.name for path in (tmp_path / "out/runs").iterdir()}
+    more = toy().with_seeds(4)
+    assert (more.arms["loop"].seeds, more.arms["chains"]) == (4, toy().arms["chains"])
+    run_preset(more, "small", tmp_path / "out")
+    after = {path.name for path in (tmp_path / "out/runs").iterdir()}
+    assert (len(before), len(after), before < after) == (2, 4, True)
+
+
 def test_the_folder_of_another_scale_is_refused(tmp_path):
     run_preset(toy(), "small", tmp_path / "out")
     with pytest.raises(ConfigurationError, match="holds another experiment or scale"):
