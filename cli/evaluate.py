@@ -153,7 +153,10 @@ def _cells(step: "Generation", filtered: bool) -> dict[str, str]:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    """Three decimals, which of small numbers, as `kid`'s are, and of large ones are too few and too many."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value == 0 or 0.01 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _legend(record: "RunRecord") -> str:

@@ -13,6 +13,7 @@ Example:
   hygiene experiment --list
   hygiene experiment recall-u-curve --out curve
   hygiene experiment mad-mnist-wgan --scale paper --data mnist --out wgan
+  hygiene experiment mad-rosenbrock-flow --seeds 10 --out flow
 """,
 )
 @click.argument("name", required=False, metavar="NAME")
@@ -20,17 +21,29 @@ Example:
 @click.option(
     "--scale", default="small", show_default=True, metavar="small|paper",
     help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to minutes, or with the "
-    "paper's generators of pictures in 20 to 90 minutes.",
+    "paper's generators of pictures in 20 minutes to two hours.",
 )  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Pictures for an experiment that reads any: MNIST's IDX files, or a folder of images.",
 )  # fmt: skip
+@click.option(
+    "--seeds", type=click.IntRange(min=2),
+    help="Of every loop, in place of the experiment's own number: more of them narrow the intervals. What is there "
+    "already counts.",
+)  # fmt: skip
 @workers_option
 @format_option
 @click.option("--list", "listed", is_flag=True, help="Print the names of all experiments, and stop.")
 def experiment(
-    name: str | None, out: Path | None, scale: str, data: Path | None, workers: int, form: str, listed: bool
+    name: str | None,
+    out: Path | None,
+    scale: str,
+    data: Path | None,
+    seeds: int | None,
+    workers: int,
+    form: str,
+    listed: bool,
 ) -> None:
     """Repeat an experiment by name: the paper's and this project's own, with their settings.
 
@@ -47,6 +60,7 @@ def experiment(
     if name is None or out is None:
         raise click.UsageError(f"give NAME and --out DIR; NAME is one of {', '.join(PRESETS)}")
     preset = make_preset(name, scale, data)
+    preset = preset.with_seeds(seeds) if seeds else preset
     with progress() as show:
         results = run_preset(preset, scale, out, workers, show)
     if form == "json":

@@ -205,13 +205,16 @@ class LoopConfig:
 
 def load_config(path: Path) -> LoopConfig:
     """Read a TOML file."""
-    return LoopConfig.from_dict(read_toml(path))
+    values = read_toml(path)
+    if found := [name for name in ("seeds", "sweep", "arm") if name in values]:
+        raise ConfigurationError(f"{path} has {', '.join(found)}, as a sweep does: run it with `hygiene sweep`")
+    return LoopConfig.from_dict(values)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """What a configuration file holds; refuses one that cannot be read or is not TOML."""
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

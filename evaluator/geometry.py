@@ -1,9 +1,21 @@
 """Small linear algebra that models and metrics share."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.float64]
+
+LARGEST = 1e20
+"""Of numbers that can be measured: `kid` and its deviation raise them to the twelfth power, and add up many."""
+
+
+def flaw(rows: NDArray[Any]) -> str:
+    """What keeps numbers from being measured: "not finite", "beyond ±1e+20", or nothing, empty."""
+    if not rows.size or max(float(rows.max()), -float(rows.min())) <= LARGEST:
+        return ""
+    return f"beyond ±{LARGEST:g}" if np.isfinite(rows).all() else "not finite"
 
 
 def squared_distances(a: Rows, b: Rows) -> Rows:

@@ -23,6 +23,7 @@ from evaluator.cleaning import (
 )
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
+from evaluator.geometry import flaw
 from evaluator.marking import Marking
 from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows, SamplesInto
@@ -129,9 +130,9 @@ class LoopRun:
                 model.sample_into(rows, bias, rng)
         else:
             rows = narrowed(model.sample(n, bias, rng), kept)
-        if not all(np.isfinite(rows[at]).all() for at in slices(rows)):
+        if told := next(filter(None, (flaw(rows[at]) for at in slices(rows))), ""):
             raise ConfigurationError(
-                f"the model {model.name!r} made samples that are not finite{f' in {kept}' * (kept != 'float64')}: "
+                f"the model {model.name!r} made samples that are {told}{f' in {kept}' * (kept != 'float64')}: "
                 "its training fell apart, as it does at too high a rate of learning, or its rows grew out of their type"
             )
         return rows

@@ -37,13 +37,15 @@ class Pictures:
 
 
 def pictures_of(shape: tuple[int, ...], real: Rows, asker: str) -> Pictures:
-    """The pictures that real rows [n, d] are; refuses other rows in the name of `asker`, what wants pictures."""
+    """The pictures that real rows [n, d] are; refuses other rows in the name of `asker`, what wants pictures.
+
+    What lies farther out of 0..1 than rounding to 8 bits goes would be cut off unsaid.
+    """
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ConfigurationError(
             f"{asker} works on pictures, the source's rows have the shape {shape}: expected (h, w) or (h, w, 3)"
         )
-    if real.min() < 0 or real.max() > 1:
-        raise ConfigurationError(
-            f"{asker} takes pixels in 0..1, the source's lie in {real.min():.3g}..{real.max():.3g}: scale them"
-        )
+    low, high = float(real.min()), float(real.max())
+    if min(low, 1 - high) < -0.5 / LEVELS:
+        raise ConfigurationError(f"{asker} takes pixels in 0..1, the source's lie in {low:.6g}..{high:.6g}: scale them")
     return Pictures(tuple(shape))

@@ -74,6 +74,8 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
     carrying(config, source)  # not after the features were trained
     other_half = _other_half(config, source)
     held_out = _draw_up_to(other_half, config.n_reference, stream(0, 0, "reference"))
+    if len(held_out) < 2:
+        raise ConfigurationError("the metrics' side of the real data holds 1 sample, expected 2 or more: give it more")
     chosen = features or features_of(source, config.features.name, config.features.parameters)
     for each in (source, other_half):
         check_range(chosen, each)
@@ -120,11 +122,16 @@ def carrying(config: LoopConfig, source: RealSource) -> RealSource:
 def _other_half(config: LoopConfig, source: RealSource) -> RealSource:
     """Where the real side of the metrics is drawn from. An oracle is the truth of its own world: it is drawn again."""
     if config.reference is not None:
-        dimension = source.dimension
+        learnt_from, dimension = source, source.dimension
         source = make_source(config.reference.name, **config.reference.parameters)
         if source.dimension != dimension:
             raise ConfigurationError(
                 f"the reference holds rows of {source.dimension} numbers, the source of {dimension}: expected the same"
+            )
+        if _same_rows(source, learnt_from):
+            raise ConfigurationError(
+                "the reference holds the rows of the source: metrics must not see what models are trained on, so put "
+                "some of the rows in a file of their own"
             )
     elif isinstance(source, ArraySource):
         if source.held_out is None:
@@ -133,6 +140,13 @@ def _other_half(config: LoopConfig, source: RealSource) -> RealSource:
             )
         source = source.held_out
     return source
+
+
+def _same_rows(a: RealSource, b: RealSource) -> bool:
+    if not (isinstance(a, ArraySource) and isinstance(b, ArraySource)):
+        return False
+    alike = (a.rows.shape, a.rows.dtype) == (b.rows.shape, b.rows.dtype)
+    return alike and all(map(np.array_equal, a.rows, b.rows))  # row by row: most differ in the first
 
 
 def _draw_up_to(source: RealSource, n: int, rng: np.random.Generator) -> Rows:

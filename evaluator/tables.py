@@ -56,7 +56,9 @@ def check_type(value: Any, hint: Any, what: str) -> None:
     kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     plain = tuple(get_origin(kind) or kind for kind in kinds)
     accepted = (*plain, int) if float in plain else plain
-    wanted = " or ".join(kind.__name__ for kind in plain if kind is not types.NoneType)
+    wanted = " or ".join(
+        "a table, { name = value }" if kind is dict else kind.__name__ for kind in plain if kind is not types.NoneType
+    )
     if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in plain):
         raise ConfigurationError(f"{what} is {value!r}, expected {wanted}")
     if isinstance(value, float) and not math.isfinite(value):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hygiene import ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, Shard
+from hygiene.datasets.base import may_pass
 from hygiene.detectors.base import RULES, Declared, Detection, Detector, Unreadable, look_at_both
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, UnreadableImage
@@ -65,8 +66,8 @@ class Scores:
         return stored
 
     def missing(self) -> tuple[Shard, ...]:
-        """The shards whose scores are absent, torn, or of something else."""
-        return tuple(each for each in self.shards if ledger.read_scores(self.path(each), self.mark(each)) is None)
+        """The shards whose scores are absent, torn, of something else, or worth another try."""
+        return tuple(each for each in self.shards if each.without(_standing(self.path(each), self.mark(each))).entries)
 
     def rows(self) -> Iterator[Evidence]:
         for shard in self.shards:
@@ -104,11 +105,19 @@ def names_of(detectors: Detectors) -> str:
 
 
 def score_shard(task: ScoreTask) -> list[Evidence]:
-    """Evidence about every record of the shard, in its order."""
-    rows = [_score(item, task) for item in task.reader.read(task.shard)]
+    """Evidence about every record of the shard, in its order. What is kept of it and still stands is not made anew."""
+    found = _standing(task.path, task.mark) if task.path else {}
+    found |= {row.id: row for row in (_score(item, task) for item in task.reader.read(task.shard.without(found)))}
+    rows = [found[entry.id] for entry in task.shard.entries]
     if task.path:
         ledger.write_scores(task.path, rows, task.mark)
     return rows
+
+
+def _standing(path: Path, mark: str) -> dict[str, Evidence]:
+    """id → stored evidence, but for records that another try may read."""
+    rows = ledger.read_scores(path, mark) or []
+    return {row.id: row for row in rows if not (isinstance(row, Unreadable) and may_pass(row.reason))}
 
 
 def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:

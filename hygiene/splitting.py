@@ -13,6 +13,7 @@ from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import DECLARED, OUTCOMES, Counts, Evidence, Outcome, Rule, count, flawed, outcome, split
+from hygiene.records import Record
 from hygiene.scoring import Scores
 
 
@@ -76,22 +77,20 @@ def settle(folder: Path, scores: Scores, rule: Rule) -> None:
 def copy_shard(task: CopyTask) -> dict[str, str]:
     """Copy every record of the shard to its place in every target. Copies that are there already stay.
 
-    Returns the flaws of records whose sidecars cannot all be read, id → reason: what there is of them is copied.
+    Returns the flaws of records that cannot be read whole, id → reason: what there is of them is copied.
     """
     items = task.reader.read(task.shard, sidecars=True)
     flaws: dict[str, str] = {}
     for entry, item, row in zip(task.shard.entries, items, task.scores.of(task.shard), strict=True):
-        if isinstance(item, Unreadable):
-            if not isinstance(row, Unreadable) or row.declared:
-                raise ConfigurationError(f"{item.id} went away during the run ({item.reason}): run it again")
-            continue
-        if item.flaw:
-            flaws[item.id] = item.flaw
+        flaw = item.reason if isinstance(item, Unreadable) else item.flaw
+        if flaw and flaw != getattr(row, "reason", ""):
+            flaws[item.id] = flaw
         for folder, rule in task.targets:
-            where = outcome(flawed(row, item.flaw), rule)
-            if item.flaw:  # its score alone may have led an earlier run, or `settle`, elsewhere
+            where = outcome(flawed(row, flaw), rule)
+            if flaw:  # its score alone may have led an earlier run, or `settle`, elsewhere
                 _move(folder, (entry.id, *entry.sidecars), where)
-            open_writer(folder / where).write(item)
+            if isinstance(item, Record):
+                open_writer(folder / where).write(item)
     return flaws
 
 

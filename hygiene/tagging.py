@@ -12,12 +12,12 @@ from hygiene.codecs.base import Batch
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
 from hygiene.datasets import Reader, Shard, open_writer
-from hygiene.datasets.folder import UNREADABLE_SIDECAR, inside
+from hygiene.datasets.base import may_pass
+from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.detectors.two_keys import TwoKeyDetector
 from hygiene.errors import TagRefused, UnreadableImage
-from hygiene.filtering import kind
 from hygiene.keys import Key
 from hygiene.looks import Look
 from hygiene.provenance import Signer, declare, read_provenance
@@ -70,28 +70,29 @@ class TagTask:
 
 
 def tag_shard(task: TagTask) -> list[TagOutcome]:
-    """One outcome per record, in order. A shard that was finished before, and is still there, is left alone."""
-    stored = _stored(task)
-    if stored is not None:
-        return stored
-    outcomes = [_tag(item, task) for item in task.reader.read(task.shard, sidecars=True)]
-    files.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
+    """One outcome per record, in order. What was finished before, and is still there, is left alone."""
+    found = _stored(task)
+    rest = task.shard.without(found)
+    if rest.entries:
+        found |= {each.id: each for each in (_tag(item, task) for item in task.reader.read(rest, sidecars=True))}
+    outcomes = [found[entry.id] for entry in task.shard.entries]
+    if rest.entries:
+        files.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
     return outcomes
 
 
-def _stored(task: TagTask) -> list[TagOutcome] | None:
+def _stored(task: TagTask) -> dict[str, TagOutcome]:
+    """id → outcome, of the records that an earlier run settled."""
     content = files.read_json(task.path)
     if not isinstance(content, Mapping) or content.get("fingerprint") != task.mark:
-        return None
+        return {}
     outcomes = [TagOutcome(**each) for each in content["outcomes"]]
-    return outcomes if all(_is_settled(each, task.out) for each in outcomes) else None
+    return {each.id: each for each in outcomes if _is_settled(each, task.out)}
 
 
 def _is_settled(outcome: TagOutcome, out: Path) -> bool:
-    """Written and still there, or not written for what the picture is. Of sidecars the fingerprint knows names only, so
-    they are tried again.
-    """
-    if kind(outcome.reason) == UNREADABLE_SIDECAR:
+    """Written and still there, or not written for what the picture is."""
+    if may_pass(outcome.reason):
         return False
     path = inside(out, outcome.id)
     return outcome.bytes < 0 or (path.is_file() and path.stat().st_size == outcome.bytes)

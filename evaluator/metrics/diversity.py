@@ -6,6 +6,7 @@ from numpy.typing import ArrayLike
 from evaluator.covariances import moments
 from evaluator.metrics.reference import Real, paired
 from evaluator.models.base import Rows, checked_rows
+from hygiene.errors import ConfigurationError
 
 RIDGE = 1e-6  # of the mean real variance: keeps constant pixels from making every log-determinant −∞
 
@@ -18,6 +19,8 @@ def diversity(real: Real, synthetic: ArrayLike) -> dict[str, float]:
     """
     reference, rows = paired(real, synthetic)
     of_real, covariance = reference.moments[1], moments(rows)[1]
+    if not of_real.trace > 0:
+        raise ConfigurationError("diversity compares with how real features vary, and these are all the same")
     ridge = RIDGE * of_real.trace / of_real.dimension
     return {"vendi": vendi(rows), "log_det": covariance.log_det(ridge) - of_real.log_det(ridge)}
 

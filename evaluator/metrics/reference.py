@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.covariances import Covariance, moments
+from evaluator.geometry import flaw
 from evaluator.metrics.neighbours import nearest
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
@@ -36,7 +37,7 @@ class Reference:
     _radii: dict[int, Rows] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "features", checked_rows(self.features, at_least=2))
+        object.__setattr__(self, "features", _checked(self.features, "real"))
         if self.training is not None:
             object.__setattr__(self, "training", self._training(self.training))
 
@@ -78,7 +79,7 @@ class Reference:
         return other
 
     def _training(self, training: ArrayLike) -> Rows:
-        rows = checked_rows(training, at_least=2)
+        rows = _checked(training, "training")
         if rows.shape[1] != self.features.shape[1]:
             raise ConfigurationError(
                 f"real features have {self.features.shape[1]} columns, those of the training rows {rows.shape[1]}: "
@@ -93,10 +94,18 @@ Real = Reference | Rows
 def paired(real: Real, synthetic: ArrayLike) -> tuple[Reference, Rows]:
     """Both sides checked: a Reference, and synthetic rows [m, f] of the same width."""
     reference = real if isinstance(real, Reference) else Reference(real)
-    rows = checked_rows(synthetic, at_least=2)
+    rows = _checked(synthetic, "synthetic")
     if rows.shape[1] != reference.features.shape[1]:
         raise ConfigurationError(
             f"real features have {reference.features.shape[1]} columns, synthetic ones {rows.shape[1]}: "
             "use one network for both"
         )
     return reference, rows
+
+
+def _checked(features: ArrayLike, what: str) -> Rows:
+    """Features [n, f], n ≥ 2, none so large that a metric's powers of it leave double precision."""
+    rows = checked_rows(features, at_least=2)
+    if told := flaw(rows):
+        raise ConfigurationError(f"the {what} features hold numbers that are {told}: scale the rows")
+    return rows

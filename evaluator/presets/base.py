@@ -1,7 +1,7 @@
 """What an experiment is: arms to run, what to read off them, and what theory or a paper says it should be."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,21 @@ class LoopArm:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval over seeds."""
+    """A figure with its 95 % interval over seeds.
+
+    undefined  why the figure cannot be had, and the three are NaN; empty: it can
+    """
 
     value: float
     low: float
     high: float
+    undefined: str = ""
 
     @classmethod
-    def of(cls, values: Sequence[float] | Series) -> "Estimate":
-        """The mean of one value per seed, with a bootstrap interval."""
+    def of(cls, values: Sequence[float] | Series, undefined: str = "a seed has no value") -> "Estimate":
+        """The mean of one value per seed, with a bootstrap interval; not defined where a seed's is no finite number."""
+        if not np.isfinite(values).all():
+            return cls(np.nan, np.nan, np.nan, undefined)
         low, high = bootstrap_interval(values)
         return cls(float(np.mean(values)), low, high)
 
@@ -78,7 +84,9 @@ class Comparison:
     source: str = ""
 
     def holds(self, found: Estimate) -> bool | None:
-        """Whether the expectation is met; None where there is none."""
+        """Whether the expectation is met; None where there is none, or no figure."""
+        if found.undefined:
+            return None
         if self.sign is not None:
             return found.low > 0 if self.sign > 0 else found.high < 0
         if self.expected is None or self.tolerance is None:
@@ -141,6 +149,22 @@ class Preset:
     panels: Callable[[Measured], list[Panel]]
     lacks: str = ""
 
+    def with_seeds(self, seeds: int) -> "Preset":
+        """The same with another number of seeds for every loop. Chains, of which there are thousands, stay."""
+        return replace(
+            self,
+            arms={
+                label: replace(arm, seeds=seeds) if isinstance(arm, LoopArm) else arm
+                for label, arm in self.arms.items()
+            },
+        )
+
+
+def quotient(above: Series, below: Series) -> Series:
+    """above / below [seeds]; NaN where `below` is 0, of which no Estimate is made."""
+    found: Series = np.divide(above, below, out=np.full(len(above), np.nan), where=below != 0)
+    return found
+
 
 def settled(measured: Measured, arm: str, metric: str, last: int) -> Series:
     """Mean over the last generations, one per seed: [seeds]."""
@@ -156,6 +180,8 @@ def median_curve(label: str, series: Series, dotted: float | None = None) -> Cur
     from evaluator.demo_loops import interval_rows
 
     whole = np.flatnonzero(~np.isnan(series).any(axis=0))
+    if not len(whole):
+        return Curve(label, [], [], [], [], dotted)
     whole = whole[np.unique(np.linspace(0, len(whole) - 1, DRAWN).round().astype(int))]
     rows: dict[str, Any] = interval_rows(series[:, whole].tolist())
     return Curve(label, (whole + 1).tolist(), rows["median"], rows["low"], rows["high"], dotted)

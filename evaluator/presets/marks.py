@@ -21,6 +21,7 @@ from evaluator.presets.base import (
     Preset,
     Series,
     median_curve,
+    quotient,
 )
 
 PUBLISHED, RAW, LAST_KEY = "published_mark", "raw_mark", "last_key_mark"
@@ -139,7 +140,8 @@ def transfer(arm: str, share: float | Series, measured: Measured, probe: str = R
     """κ of an arm whose training sets are synthetic to `share`, one or [seeds, generations − 1]: `probe` of a
     generation over the mean mark of what it learned from, share × the mark published before it."""
     raw, published = measured[arm][probe], measured[arm][PUBLISHED]
-    return Estimate.of(raw[:, 1:].mean(axis=1) / (share * published[:, :-1]).mean(axis=1))
+    learned = (share * published[:, :-1]).mean(axis=1)
+    return Estimate.of(quotient(raw[:, 1:].mean(axis=1), learned), "what is learned from carries no mark")
 
 
 def _transfers(demo: dict[str, LoopConfig]) -> list[Comparison]:

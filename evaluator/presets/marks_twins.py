@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from evaluator.presets.base import Comparison, Estimate, Measured, Series
+from evaluator.presets.base import Comparison, Estimate, Measured, Series, quotient
 from evaluator.presets.marks import LAST_KEY, last
 
 RESIDUAL, PUBLISHED_RESIDUAL, KEYED = "raw_residual", "published_residual", "raw_keyed"
@@ -59,7 +59,8 @@ def residual_transfer(twins: Twins, measured: Measured) -> Estimate:
     """κ of the mean residual: what raw output carries of it over the mean of what was learned from, both less the
     twin's; generations 2 and later of a seed together."""
     raw, published = (paired(twins, probe, measured) for probe in (RESIDUAL, PUBLISHED_RESIDUAL))
-    return Estimate.of(raw[:, 1:].mean(axis=1) / (twins.share * published[:, :-1].mean(axis=1)))
+    learned = twins.share * published[:, :-1].mean(axis=1)
+    return Estimate.of(quotient(raw[:, 1:].mean(axis=1), learned), "tagging left the published mean as it was")
 
 
 def mark_rows(twins: Twins, generations: int) -> list[Comparison]:

@@ -32,7 +32,7 @@ STAYS = 0.05  # how far precision and recall may move where they are said to sta
 
 def rosenbrock_flow(scale: str) -> Preset:
     """mad-rosenbrock-flow."""
-    seeds, samples, generations, steps = (3, 10_000, 16, 500) if scale == "paper" else (3, 2000, 4, 100)
+    seeds, samples, generations, steps = (10, 10_000, 16, 500) if scale == "paper" else (3, 2000, 4, 100)
     arms = {
         label(loop, bias): LoopArm(_config(loop, bias, samples, generations, steps), seeds)
         for bias in BIASES

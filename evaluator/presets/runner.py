@@ -92,9 +92,10 @@ def _row(comparison: Comparison, measured: Measured) -> dict[str, Any]:
     found = comparison.measure(measured)
     return {
         "what": comparison.what,
-        "measured": found.value,
-        "ci_low": found.low,
-        "ci_high": found.high,
+        "measured": None if found.undefined else found.value,
+        "ci_low": None if found.undefined else found.low,
+        "ci_high": None if found.undefined else found.high,
+        "undefined": found.undefined,
         "expected": comparison.expected,
         "rule": comparison.rule,
         "holds": comparison.holds(found),
@@ -138,5 +139,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """Figure, measured, interval, expected, rule and verdict of a row, as text."""
     expected = "" if row["expected"] is None else f"{row['expected']:.4g}"
     holds = {True: "yes", False: "no", None: ""}[row["holds"]]
+    if row["measured"] is None:
+        return row["what"], f"not defined: {row['undefined']}", "", expected, row["rule"], holds
     interval = f"{row['ci_low']:.4g} to {row['ci_high']:.4g}"
     return row["what"], f"{row['measured']:.4g}", interval, expected, row["rule"], holds

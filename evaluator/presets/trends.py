@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluator.presets.base import Comparison, Estimate, Measured, Series
+from evaluator.presets.base import Comparison, Estimate, Measured, Series, quotient
 from evaluator.presets.three_loops import DISTANCE, signed, told
 
 
@@ -26,8 +26,9 @@ def falls_faster(arm: str, other: str, metric: str, generation: int) -> Comparis
     """A row: of what it had at generation 1, `arm` keeps a smaller share at `generation` than `other`."""
 
     def measure(measured: Measured) -> Estimate:
-        shares = (at(measured, each, metric, generation) / at(measured, each, metric, 1) for each in (arm, other))
-        return Estimate.of(np.subtract(*shares))
+        ends = ([at(measured, each, metric, t) for t in (generation, 1)] for each in (arm, other))
+        kept = [quotient(*pair) for pair in ends]
+        return Estimate.of(np.subtract(*kept), "a loop has none of it at t = 1")
 
     what = f"share of {told(metric)} kept at t = {generation}, {told(arm)} less {told(other)}"
     return signed(what, measure, -1)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.geometry import flaw
 from evaluator.models.base import Rows, checked_rows
 from evaluator.models.labels import with_labels
 from evaluator.pictures import LEVELS
@@ -16,6 +17,8 @@ from evaluator.reading import refused
 from evaluator.row_parts import narrowed, slices
 from evaluator.sources.base import Labelled
 from hygiene.errors import ConfigurationError
+
+LAST_CLASS = 65535
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class ArraySource:
             raise ConfigurationError(f"{len(rows)} rows of {rows.shape[1]} numbers do not fold into {self.shape}")
         if self.labels is not None and len(self.labels) != len(rows):
             raise ConfigurationError(f"{len(rows)} rows with {len(self.labels)} labels: give one label to each")
+        if self.labels is not None and self.labels.max() > LAST_CLASS:  # metrics count every class up to the last
+            raise ConfigurationError(
+                f"the labels reach {self.labels.max()}, expected classes 0 to {LAST_CLASS}: number them anew"
+            )
 
     @property
     def dimension(self) -> int:
@@ -118,8 +125,9 @@ def npz(path: str, array: str = "samples", labels: str | None = None, repeats: b
     classes = None if labels is None else _classes(path, labels, len(samples))
     rows = samples.reshape(len(samples), -1)
     rows = rows if rows.dtype == np.uint8 else rows.astype(np.float64)
-    if not np.isfinite(rows).all():
-        raise ConfigurationError(f"the array {array!r} in {path} holds numbers that are not finite: take them out")
+    if told := flaw(rows):
+        mend = "take them out" if told == "not finite" else "scale them"
+        raise ConfigurationError(f"the array {array!r} in {path} holds numbers that are {told}: {mend}")
     return ArraySource(rows, samples.shape[1:], classes, repeats=repeats)
 
 
@@ -134,8 +142,10 @@ def _stored(path: str, array: str) -> NDArray[Any]:
 
 def _classes(path: str, array: str, n: int) -> NDArray[np.int64]:
     found = _stored(path, array)
-    if found.dtype.kind not in "iu" or found.shape != (n,) or found.min() < 0:
+    if found.dtype.kind not in "iu" or found.shape != (n,) or found.min() < 0 or found.max() > LAST_CLASS:
+        told = f" of {found.min()} to {found.max()}" if found.size and found.dtype.kind in "iu" else ""
         raise ConfigurationError(
-            f"the array {array!r} in {path} is {found.dtype} {found.shape}, expected {n} classes: whole numbers from 0"
+            f"the array {array!r} in {path} is {found.dtype} {found.shape}{told}, expected {n} classes: whole numbers "
+            f"from 0 to {LAST_CLASS}"
         )
     return found.astype(np.int64)

@@ -1,13 +1,19 @@
 """What every dataset format offers: a listing cut into shards, records read from a shard, records written."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from hygiene.detectors.base import Unreadable
+from hygiene.filtering import kind
 from hygiene.records import Entry, Record
+
+UNREADABLE_SIDECAR = "sidecar unreadable"
+PASSING = frozenset({"cannot be opened", "cannot be read", "missing", "changed", "out of memory", UNREADABLE_SIDECAR})
+"""Kinds of reason that lie in the system and not in a picture's bytes. A permission that is given, or a disk that is
+back, changes no size and no time of change, so records with these are tried again and the others are not."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,10 @@ class Shard:
         """Changes when a record is added, removed, resized or touched."""
         lines = "".join(f"{e.id!r} {e.size} {e.mtime_ns} {e.sidecars!r}\n" for e in self.entries)
         return hashlib.blake2b(lines.encode(), digest_size=16).hexdigest()
+
+    def without(self, ids: Container[str]) -> "Shard":
+        """The part that is still to be done."""
+        return Shard(self.name, tuple(entry for entry in self.entries if entry.id not in ids))
 
 
 @dataclass(frozen=True)
@@ -66,3 +76,8 @@ class Writer(Protocol):
 
     def write(self, record: Record) -> None:
         """All of the record or nothing. Writing the same bytes again changes nothing."""
+
+
+def may_pass(reason: str) -> bool:
+    """Whether another run may find the same file readable."""
+    return kind(reason) in PASSING

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hygiene.datasets.base import Listing, Shard
+from hygiene.datasets.base import UNREADABLE_SIDECAR, Listing, Shard
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError, UnreadableImage
 from hygiene.records import Entry, Record
@@ -17,7 +17,6 @@ from hygiene.records import Entry, Record
 PICTURE_SUFFIXES = {".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 PICTURE_SUFFIXES |= {".avif", ".heic", ".heif", ".jp2", ".jxl", ".ico", ".ppm", ".pgm"}
 SIDECAR_SUFFIXES = (".json", ".txt")
-UNREADABLE_SIDECAR = "sidecar unreadable"
 # A stopped run loses at most one shard per worker. Small folders get small shards, so that all workers have some.
 SHARD_RECORDS = (16, 256)
 SHARD_BYTES = 64 << 20
@@ -83,8 +82,12 @@ def write_atomically(path: Path, data: bytes) -> None:
     # A name of its own length could exceed what the file system allows.
     name = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
     partial = path.with_name(f".{name}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def _holds(path: Path, data: bytes) -> bool:
@@ -104,11 +107,12 @@ def _walk(root: Path) -> tuple[list[Entry], int]:
         if found is None:
             if not prefix:
                 raise ConfigurationError(f"cannot list the folder {root}: permission denied, or not a folder any more")
-            entries.append(Entry(prefix.rstrip("/"), -1, -1))
+            if os.path.splitext(prefix.rstrip("/"))[1].lower() not in PICTURE_SUFFIXES:  # those are listed as it is
+                entries.append(Entry(prefix.rstrip("/"), -1, -1))
             continue
         waiting.extend(f"{prefix}{item.name}/" for item in found if item.is_dir(follow_symlinks=False))
         records = [item for item in found if _is_record(item)]
-        names = {item.name for item in found if os.path.isfile(item)}
+        names = {item.name for item in found if not os.path.isdir(item)}
         sidecars = {item.name: _present(item.name, names) for item in records}
         entries.extend(
             _entry(prefix + item.name, item.path, tuple(prefix + name for name in sidecars[item.name]))
@@ -143,7 +147,8 @@ def _sidecar_names(name: str) -> list[str]:
 
 
 def _sidecars_of(path: Path) -> tuple[str, ...]:
-    return tuple(name for name in _sidecar_names(path.name) if (path.parent / name).is_file())
+    beside = [path.parent / name for name in _sidecar_names(path.name)]
+    return tuple(each.name for each in beside if os.path.lexists(each) and not os.path.isdir(each))
 
 
 def _entry(id: str, path: str | Path, sidecars: tuple[str, ...]) -> Entry:
@@ -212,9 +217,16 @@ def _read_sidecars(folder: Path, entry: Entry) -> tuple[dict[str, bytes], str]:
     wrong: list[str] = []
     for name in entry.sidecars:
         try:
-            if not (folder / name).is_file():
-                raise FileNotFoundError(errno.ENOENT, "gone")
-            found[name] = (folder / name).read_bytes()
+            found[name] = _read_sidecar(folder / name)
         except OSError as error:
             wrong.append(f"{name}: {error.strerror}")
     return found, f"{UNREADABLE_SIDECAR}: {', '.join(wrong)}" if wrong else ""
+
+
+def _read_sidecar(path: Path) -> bytes:
+    """OSError, in a reader's words, for what is no plain file."""
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "a link to nothing" if path.is_symlink() else "gone")
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "not a plain file")
+    return path.read_bytes()

@@ -5,10 +5,11 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from cli.evaluate import EXAMPLE, _progress
+from cli.evaluate import EXAMPLE, _progress, _short
 from cli.main import main
 from evaluator.config import load_config
 from evaluator.features import FEATURES
@@ -54,6 +55,30 @@ def test_shares_of_a_filter_are_no_columns_where_there_is_none(call, tmp_path):
     columns = call("loop.toml", "--out", "run").stdout.splitlines()[0].split()
     assert "raw_mark" in columns
     assert not {"tpr", "fpr"} & set(columns)
+
+
+def test_small_and_large_values_keep_their_digits(call, tmp_path):
+    np.savez(tmp_path / "small.npz", samples=1e-4 * np.random.default_rng(0).standard_normal((300, 2)))
+    np.savez(tmp_path / "held.npz", samples=1e-4 * np.random.default_rng(1).standard_normal((300, 2)))
+    source = 'source = {name = "npz", path = "small.npz"}\nreference = {name = "npz", path = "held.npz"}'
+    (tmp_path / "loop.toml").write_text(TOML.replace('source = {name = "gaussian", dimension = 3}', source))
+    heading, first, *_ = call("loop.toml", "--out", "run").stdout.splitlines()
+    told = dict(zip(heading.split(), first.split(), strict=False))["frechet_distance"]
+    stored = json.loads((tmp_path / "run/generations.jsonl").read_text().splitlines()[0])["metrics"]["frechet_distance"]
+    assert 0 < stored < 1e-7
+    assert float(told) == pytest.approx(stored, rel=0.01)
+    assert [_short(value) for value in (None, 0.0, 0.5, -12.3456, 0.00012345, -3e7)] == [
+        "-", "0.000", "0.500", "-12.346", "0.000123", "-3e+07"
+    ]  # fmt: skip
+
+
+def test_a_byte_order_mark_is_no_mistake_and_a_sweep_is_told_as_one(call, tmp_path):
+    (tmp_path / "loop.toml").write_text(TOML, "utf-8-sig")  # as editors of Windows write
+    assert call("loop.toml", "--out", "run").exit_code == 0
+    (tmp_path / "sweep.toml").write_text(f"seeds = 3\n{TOML}")
+    result = call("sweep.toml", "--out", "grid")
+    assert result.exit_code == 2
+    assert "sweep.toml has seeds, as a sweep does: run it with `hygiene sweep`" in result.stderr
 
 
 def test_progress_says_how_long_the_rest_takes(monkeypatch, capsys):
@@ -149,7 +174,11 @@ SLIPS = {
         "'manifold' is 5.0, expected int",
     ),
     "no table of settings": ("generations = 3", "metrics = {frechet = 3}", "metrics.frechet is 3, expected a table"),
-    "no table of parameters": ("dimension = 3", "parameters = 3", "source.parameters is 3, expected dict"),
+    "no table of parameters": (
+        "dimension = 3",
+        "parameters = 3",
+        "parameters is 3, expected a table, { name = value }",
+    ),
     "a name twice": ("dimension = 3", 'parameters = {name = "x"}', "the source 'gaussian' has no parameter name"),
     "too few samples": (
         '"gaussian"\ntag',

@@ -44,6 +44,7 @@ def test_the_table_says_what_was_measured_and_whether_it_holds(call, tmp_path):
         (("mad-ffhq-stylegan2", "--scale", "paper", "--out", "run"), "needs pictures: give --data FOLDER with images/"),
         (("mad-mnist-wgan", "--data", "nowhere", "--out", "run"), "there is no nowhere: expected a folder"),
         (("recall-u-curve", "--data", "full", "--out", "run"), "recall-u-curve reads no pictures: leave out"),
+        (("recall-u-curve", "--seeds", "1", "--out", "run"), "1 is not in the range x>=2"),
         (("recall-u-curve", "--out", "full"), "is not empty and no folder of an experiment"),
         (("recall-u-curve", "--out", "other"), "other holds another experiment or scale"),
     ],

@@ -134,9 +134,11 @@ class TestOnnx:
         np.savez(tmp_path / "real.npz", samples=np.random.default_rng(0).random((60, 2, 3)))
         write_network(tmp_path / "net.onnx", self.WEIGHTS)
         source = Choice("npz", {"path": str(tmp_path / "real.npz")})
+        np.savez(tmp_path / "held.npz", samples=np.random.default_rng(1).random((60, 2, 3)))
+        held = Choice("npz", {"path": str(tmp_path / "held.npz")})
         features = Choice("onnx", {"path": str(tmp_path / "net.onnx")})
         config = LoopConfig(
-            "fully_synthetic", n_ini=40, n_s=40, generations=1, source=source, reference=source, features=features
+            "fully_synthetic", n_ini=40, n_s=40, generations=1, source=source, reference=held, features=features
         )
         assert next(run_loop(config)).metrics["frechet_distance"] >= 0
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from evaluator.geometry import LARGEST
 from evaluator.metrics import METRICS, Reference, measure
 from evaluator.metrics import neighbours as neighbours_module
 from evaluator.metrics.diversity import diversity, vendi, vendi_of_kernel
@@ -55,6 +56,16 @@ class TestEveryMetric:
             metric(real, normal(1, 20, 4)[0])
         with pytest.raises(ConfigurationError, match="not finite"):
             metric(real, np.full((20, 4), np.nan))
+        with pytest.raises(ConfigurationError, match=r"synthetic features hold numbers that are beyond ±1e\+20: scale"):
+            metric(real, 1e21 * real)
+        with pytest.raises(ConfigurationError, match="real features hold numbers that are beyond"):
+            metric(1e200 * real, real)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_the_largest_numbers_are_measured(self, metric: Callable[..., dict[str, float]]) -> None:
+        real, synthetic = normal(0, 80, 6, LARGEST / 10), normal(1, 70, 6, LARGEST / 10)
+        assert all(np.isfinite(value) for value in metric(whole_reference(real), synthetic).values())
 
     def test_measure_names_what_exists(self) -> None:
         real = normal(0, 20, 4)
@@ -184,6 +195,10 @@ class TestDiversity:
         real = normal(0, 200, 6)
         assert diversity(real, real)["log_det"] == pytest.approx(0, abs=1e-12)
         assert diversity(real, 0.5 * real)["log_det"] == pytest.approx(6 * log(0.25), abs=1e-4)
+
+    def test_real_features_that_do_not_vary_are_refused(self) -> None:
+        with pytest.raises(ConfigurationError, match="these are all the same"):
+            diversity(np.ones((50, 5)), normal(1, 50, 5))
 
     def test_constant_columns_stay_finite(self) -> None:
         real = np.hstack([normal(0, 50, 3), np.zeros((50, 2))])

@@ -362,12 +362,13 @@ class TestInALoop:
         monkeypatch.setattr(socket.socket, "connect", refused)
         monkeypatch.setattr(socket, "getaddrinfo", refused)
         real, labels = parted(rows(60), 3)
-        np.savez(tmp_path / "pictures.npz", samples=real, labels=labels)
+        np.savez(tmp_path / "pictures.npz", samples=real[:40], labels=labels[:40])
+        np.savez(tmp_path / "held.npz", samples=real[40:])
         known = {"labels": "labels"} if told(folder) else {}
         config = LoopConfig(
             loop="fully_synthetic", n_ini=20, n_s=20, generations=3, n_reference=20, metrics={"frechet": {}},
             source=Choice("npz", {"path": str(tmp_path / "pictures.npz"), **known}),
-            reference=Choice("npz", {"path": str(tmp_path / "pictures.npz")}),
+            reference=Choice("npz", {"path": str(tmp_path / "held.npz")}),
             model=Choice("pipeline", {"path": str(folder), "steps": 2, "fit_steps": fit_steps, **told(folder)}),
             sampling_bias=0.8,
             warm_start=True,

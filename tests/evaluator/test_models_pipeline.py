@@ -150,11 +150,12 @@ def test_a_learned_variance_is_refused(tmp_path):
 
 @pytest.mark.parametrize("fit_steps", [0, 2])
 def test_in_a_loop_with_a_warm_start_it_goes_on_to_the_same_bytes(folder, tmp_path, fit_steps, whole_and_stopped):
-    np.savez(tmp_path / "pictures.npz", samples=rows(60))
+    np.savez(tmp_path / "pictures.npz", samples=rows(60)[:40])
+    np.savez(tmp_path / "held.npz", samples=rows(60)[40:])
     config = LoopConfig(
         loop="fully_synthetic", n_ini=20, n_s=20, generations=3, n_reference=20, metrics={"frechet": {}},
         source=Choice("npz", {"path": str(tmp_path / "pictures.npz")}),
-        reference=Choice("npz", {"path": str(tmp_path / "pictures.npz")}),
+        reference=Choice("npz", {"path": str(tmp_path / "held.npz")}),
         model=Choice("pipeline", {"path": str(folder), "steps": 2, "fit_steps": fit_steps}),
         warm_start=True,
     )  # fmt: skip

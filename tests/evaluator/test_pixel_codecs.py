@@ -262,6 +262,9 @@ def test_a_loop_refuses_what_is_no_picture(config):
 def test_other_scales_and_marks_that_cannot_be_kept_are_refused():
     with pytest.raises(ConfigurationError, match=r"takes pixels in 0..1, the source's lie in 0..255"):
         spread(real=255 * np.round(ROWS_GREY))
+    with pytest.raises(ConfigurationError, match=r"lie in 0..1.0021: scale them"):
+        spread(real=1.0021 * np.round(ROWS_GREY))
+    assert spread(real=1.0019 * np.round(ROWS_GREY)).unit > 0  # level 255 all the same
     with pytest.raises(ConfigurationError, match="leaves no mark in the source's pictures of 28×28 pixels"):
         _ = spread(informed=True, psnr=60.0).unit
     with pytest.raises(ConfigurationError, match="reads the same of every real picture"):

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import re
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -22,6 +23,7 @@ from evaluator.presets.base import (
     Panel,
     Preset,
     median_curve,
+    quotient,
     settled,
 )
 from evaluator.presets.gaussian import ratio
@@ -69,6 +71,40 @@ def test_ratios_of_independent_samples_and_changes():
     assert found.low < 2 < found.high
     assert found.high - found.low < 0.1
     np.testing.assert_allclose(change(np.tile(np.arange(20.0), (2, 1))), 18.5)  # the last two, less the first
+
+
+def test_a_figure_that_cannot_be_had_is_told_as_such_and_warns_of_nothing(tmp_path, recwarn):
+    """0/0, as of a mark that no picture had room for."""
+
+    def measure(measured):
+        found = measured["chains"]["frechet_distance"][:, -1]
+        return Estimate.of(quotient(found - found, found - found), "nothing was learned")
+
+    preset = toy()
+    rows = [*preset.comparisons, Comparison("share", measure, sign=1), Comparison("share kept", measure)]
+    results = run_preset(replace(preset, comparisons=rows), "small", tmp_path / "out")
+    assert [str(each.message) for each in recwarn] == []
+    row = results["rows"][3]
+    assert (row["measured"], row["ci_low"], row["ci_high"], row["holds"]) == (None, None, None, None)
+    assert row["undefined"] == "nothing was learned"
+    assert results["rows"][2]["undefined"] == ""
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    table = (tmp_path / "out" / "results.md").read_text()
+    assert "| share | not defined: nothing was learned |  |  | interval above 0 |  |  |" in table
+    with (tmp_path / "out" / "results.csv").open() as file:
+        told = list(csv.DictReader(file))[3]
+    assert (told["measured"], told["undefined"]) == ("", "nothing was learned")
+
+
+def test_a_quotient_is_undefined_over_zero_alone():
+    np.testing.assert_array_equal(quotient(np.array([1.0, 0.0, 3.0]), np.array([0.0, 0.0, 2.0])), [np.nan, np.nan, 1.5])
+    assert Estimate.of([1.0, np.nan]).undefined
+    assert Estimate.of([1.0, np.inf]).undefined
+    assert not Estimate.of([1.0, 2.0]).undefined
+
+
+def test_a_curve_that_no_generation_has_is_empty():
+    assert median_curve("none", np.full((2, 5), np.nan), 1.0) == Curve("none", [], [], [], [], 1.0)
 
 
 def test_curves_leave_out_what_a_seed_lacks_and_take_few_points_of_long_runs():
@@ -139,6 +175,16 @@ def test_the_runner_goes_on_with_the_runs_that_are_there(tmp_path, monkeypatch):
     first = run_preset(toy(), "small", tmp_path / "out")
     monkeypatch.setattr("evaluator.sweep_runs.run_arms", lambda *_: pytest.fail("a finished run was run again"))
     assert run_preset(toy(), "small", tmp_path / "out")["rows"] == first["rows"]
+
+
+def test_more_seeds_are_added_to_those_that_are_there(tmp_path):
+    run_preset(toy(), "small", tmp_path / "out")
+    before = {path.name for path in (tmp_path / "out/runs").iterdir()}
+    more = toy().with_seeds(4)
+    assert (more.arms["loop"].seeds, more.arms["chains"]) == (4, toy().arms["chains"])
+    run_preset(more, "small", tmp_path / "out")
+    after = {path.name for path in (tmp_path / "out/runs").iterdir()}
+    assert (len(before), len(after), before < after) == (2, 4, True)
 
 
 def test_the_folder_of_another_scale_is_refused(tmp_path):

@@ -47,21 +47,38 @@ def words(loop: str) -> str:
     return loop.replace("_", " ")
 
 
+def test_unguided_loops_are_long_and_the_pool_of_one_of_them_grows():
+    small, paper = (make_preset("mad-mnist-ddpm", scale, Path("/")).arms for scale in ("small", "paper"))
+    growing = "synthetic_augmentation, growing pool, λ = 1"
+    long = {CLOSED, "synthetic_augmentation, λ = 1", "fresh_data, λ = 1", growing}
+    assert {arm for arm, each in small.items() if each.config.generations == 12} == long
+    assert {each.config.generations for arm, each in small.items() if arm not in long} == {5}
+    assert {each.config.generations for each in paper.values()} == {20}
+    assert {arm for arm, each in small.items() if each.config.pool == "all"} == {growing}
+    assert (small[growing].config.n_r, small[growing].config.n_s, small[growing].config.rows) == (900, 900, "float64")
+    assert paper[growing].config.rows == "float16"  # 1.2 million rows at the end
+
+
 def test_every_row_reads_its_own_arms():
     preset = make_preset("mad-mnist-ddpm")
     metrics = {"Fréchet distance": "frechet_distance", "manifold precision": "manifold_precision"}
     metrics |= {"manifold recall": "manifold_recall"}
+    lengths = {arm: each.config.generations for arm, each in preset.arms.items()}
     measured = {
-        arm: {name: np.tile([value(arm, name, t) for t in range(1, 6)], (3, 1)) for name in metrics.values()}
-        for arm in preset.arms
+        arm: {name: np.tile([value(arm, name, t) for t in range(1, last + 1)], (3, 1)) for name in metrics.values()}
+        for arm, last in lengths.items()
     }
     named = {words(arm): arm for arm in preset.arms}
     seen = set()
     for row in preset.comparisons:
         found = row.measure(measured).value
-        if match := re.fullmatch(r"change of (.*?), (.*)", row.what):
+        if match := re.fullmatch(r"change of (.*?) from t = 3 to t = 5, (.*)", row.what):
             told, arm = match.groups()
-            expected = np.subtract(*(value(named[arm], metrics[told], t) for t in (5, 1)))
+            expected = value(named[arm], metrics[told], 5) - value(named[arm], metrics[told], 3)
+        elif match := re.fullmatch(r"change of (.*?), (.*)", row.what):
+            told, arm = match.groups()
+            ends = (lengths[named[arm]], 1)
+            expected = np.subtract(*(value(named[arm], metrics[told], t) for t in ends))
         elif match := re.fullmatch(r"loss of (.*) by t = 5, (.*)", row.what):
             expected = 0.0  # these series rise
         elif match := re.fullmatch(r"share of (.*) kept at t = 5, (.*) less (.*)", row.what):
@@ -69,13 +86,14 @@ def test_every_row_reads_its_own_arms():
             expected = np.subtract(
                 *(value(named[arm], metrics[told], 5) / value(named[arm], metrics[told], 1) for arm in arms)
             )
-        elif match := re.fullmatch(r"(.*) at t = 5, (.*) less (.*)", row.what):
-            told, *arms = match.groups()
-            expected = np.subtract(*(value(named[arm], metrics[told], 5) for arm in arms))
+        elif match := re.fullmatch(r"(.*) at t = (\d+), (.*) less (.*)", row.what):
+            told, t, *arms = match.groups()
+            assert t == ("12" if arms[0].endswith("λ = 1") else "5")
+            expected = np.subtract(*(value(named[arm], metrics[told], int(t)) for arm in arms))
         else:
             bias = re.fullmatch(r"Fréchet distance in the end from .*, fresh data, (λ = .*)", row.what).group(1)
             more, few = (f"{loop}, {bias}" for loop in ("fresh_data, n_ini = 1.5 n_r", "fresh_data"))
             expected = value(more, "frechet_distance", 5) / value(few, "frechet_distance", 5)
         assert found == pytest.approx(expected), row.what
         seen.add(row.what)
-    assert len(seen) == len(preset.comparisons) == 62
+    assert len(seen) == len(preset.comparisons) == 70

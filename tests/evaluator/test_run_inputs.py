@@ -96,7 +96,7 @@ def real(folder, n):
 def test_a_stopped_run_refuses_other_data_and_goes_on_with_its_own(mine, tmp_path):
     real(tmp_path, 60)
     source = Choice("npz", {"path": str(tmp_path / "real.npz")})
-    config = replace(CONFIG, source=source, reference=source)
+    config = replace(CONFIG, source=source, reference=CONFIG.source)
     stop(tmp_path / "run", config)
     real(tmp_path, 61)
     with pytest.raises(ConfigurationError, match="was made with other real data than its source holds now"):

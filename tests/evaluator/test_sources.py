@@ -144,6 +144,12 @@ def test_npz_with_labels(tmp_path: Path) -> None:
     for name in ("short", "wrong", "samples"):
         with pytest.raises(ConfigurationError, match="expected 6 classes: whole numbers from 0"):
             make_source("npz", path=path, labels=name)
+    np.savez(path, samples=np.ones((6, 2)), far=np.full(6, 1 << 40), farther=np.full(6, 1 << 63, np.uint64))
+    for name in ("far", "farther"):  # a count of every class up to these is more than memory
+        with pytest.raises(ConfigurationError, match=r"of \d+ to \d+, expected 6 classes: whole numbers from 0"):
+            make_source("npz", path=path, labels=name)
+    with pytest.raises(ConfigurationError, match=r"the labels reach 70000, expected classes 0 to 65535"):
+        ArraySource(np.ones((2, 2)), (2,), np.array([0, 70000]))
     with pytest.raises(ConfigurationError, match="no usable array 'absent'"):
         make_source("npz", path=path, labels="absent")
 
@@ -157,6 +163,9 @@ def test_bad_files_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", samples=np.array([[1.0, np.nan]]))
     with pytest.raises(ConfigurationError, match=r"'samples' in .*nan\.npz holds numbers that are not finite"):
         make_source("npz", path=str(tmp_path / "nan.npz"))
+    np.savez(tmp_path / "huge.npz", samples=np.array([[1.0, -1e200]]))
+    with pytest.raises(ConfigurationError, match=r"holds numbers that are beyond ±1e\+20: scale them"):
+        make_source("npz", path=str(tmp_path / "huge.npz"))
     (tmp_path / "text.npz").write_text("not an archive")
     with pytest.raises(ConfigurationError, match="no usable array"):
         make_source("npz", path=str(tmp_path / "text.npz"))

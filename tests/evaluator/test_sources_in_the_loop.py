@@ -1,6 +1,7 @@
 """Limited sources in a whole loop: no row twice unless the source says so, and none of the reference half."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,6 +54,23 @@ def test_the_reference_half_is_never_trained_on(config: LoopConfig) -> None:
     held_out = {row.tobytes() for row in prepare(config).held_out}
     assert len(held_out) == 899
     assert not held_out & set.union(*real_rows(config))
+
+
+def test_a_reference_of_the_same_rows_is_refused_and_one_row_is_none(tmp_path: Path) -> None:
+    """Under another name too; rows of a distribution are drawn anew, and may be the same source's."""
+    rows = np.random.default_rng(5).standard_normal((300, 4))
+    for name, part in {"real": rows, "copy": rows, "held": rows[200:], "one": rows[:1]}.items():
+        np.savez(tmp_path / f"{name}.npz", samples=part)
+    stored = {name: Choice("npz", {"path": str(tmp_path / f"{name}.npz")}) for name in ("real", "copy", "held", "one")}
+    config = replace(AUGMENTED, source=stored["real"], reference=stored["held"], n_reference=50)
+    for name in ("real", "copy"):
+        with pytest.raises(ConfigurationError, match="the reference holds the rows of the source"):
+            prepare(replace(config, reference=stored[name]))
+    with pytest.raises(ConfigurationError, match="holds 1 sample, expected 2 or more"):
+        prepare(replace(config, reference=stored["one"]))
+    assert len(prepare(config).held_out) == 50
+    gaussian = Choice("gaussian", {"dimension": 4})
+    assert len(prepare(replace(config, source=gaussian, reference=gaussian)).held_out) == 50
 
 
 def test_what_runs_out_is_refused_before_the_first_generation() -> None:

@@ -171,7 +171,7 @@ def test_a_stop_in_the_middle_of_a_write_leaves_the_old_file(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         writer.write(Record("a.png", b"new bytes"))
     assert (tmp_path / "a.png").read_bytes() == b"old"
-    assert ids(tmp_path) == ["a.png"]
+    assert os.listdir(tmp_path) == ["a.png"]
 
 
 def test_the_longest_file_name_can_be_written(tmp_path):
