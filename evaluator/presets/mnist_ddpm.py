@@ -180,7 +180,7 @@ def _forgotten(last: int) -> list[Comparison]:
 
 def _panels(measured: Measured) -> list[Panel]:
     """A plot per metric and λ; without guidance the growing pool is there too."""
-    drawn = {bias: (*LOOPS[:2], GROWING, FRESH) if bias == 1 else LOOPS for bias in BIASES}
+    drawn = {bias: (*LOOPS, GROWING) if bias == 1 else LOOPS for bias in BIASES}  # last: colours go by place
     return [
         panel
         for metric in (DISTANCE, PRECISION, RECALL)
