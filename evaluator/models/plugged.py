@@ -144,5 +144,7 @@ def _imported(entry: str) -> Any:
             found = getattr(found, name)
     except (Exception, SystemExit) as error:  # a script without a main guard ends in one
         reason = " ".join(str(error).split())
+        if isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]:
+            reason += " (one in the folder you are in is found with PYTHONPATH=.)"
         raise ConfigurationError(f"entry {entry!r} cannot be imported: {type(error).__name__}: {reason}") from error
     return found

@@ -76,6 +76,7 @@ def mine(tmp_path, monkeypatch):
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / "mine.py").write_text(MODULE)
     (tmp_path / "path" / "torn.py").write_text("def (")
+    (tmp_path / "path" / "needing.py").write_text("import lacking")
     monkeypatch.syspath_prepend(tmp_path / "path")
     yield
     sys.modules.pop("mine", None)
@@ -116,7 +117,8 @@ def test_what_a_generator_does_to_its_rows_stays_with_it():
         ("mine:noise()", r"entry is 'mine:noise\(\)', expected package.module:name"),
         ("__import__('os'):system", "expected package.module:name"),
         ("mine:", "expected package.module:name"),
-        ("absent:noise", "entry 'absent:noise' cannot be imported: ModuleNotFoundError: No module named 'absent'"),
+        ("absent:noise", "cannot be imported: ModuleNotFoundError: No module named 'absent' .*found with PYTHONPATH=."),
+        ("needing:noise", r"cannot be imported: ModuleNotFoundError: No module named 'lacking'$"),
         ("mine:absent", "entry 'mine:absent' cannot be imported: AttributeError: .* no attribute 'absent'"),
         ("torn:noise", "entry 'torn:noise' cannot be imported: SyntaxError"),
         ("mine:three", r"mine:three: making it raised TypeError: expected sample\(n, sampling_bias, rng\)"),
