@@ -59,7 +59,7 @@ SMALL = Sizes(
     450,
     900,
     5,
-    12,
+    20,
     Choice("ddpm_unet", {"width": 8, "sampling_steps": 15, "order": 2, "labels": LABELS}),
 )
 PAPER = Sizes(
