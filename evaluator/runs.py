@@ -133,17 +133,19 @@ def run_in_folder(
 
 
 def lengthened(config: LoopConfig, shorter: Path, folder: Path) -> None:
-    """Make `folder` the run of `config` as far as `shorter` has come, a run of fewer generations, if that can go on."""
+    """Make `folder` the run of `config` as far as `shorter` has come, a run of fewer generations, if that can go on and
+    `folder` is not there yet."""
+    copy = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(copy, ignore_errors=True)  # what a kill left
+    if folder.exists():
+        return
     try:
         rows, _ = _begun(shorter, config, Checkpoints(shorter / MODELS, config, "last"))
     except ConfigurationError:
         return
-    if not rows:
-        return
-    copy = folder.with_name(f".tmp-{folder.name}")
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(shorter, copy)
-    os.replace(copy, folder)
+    if rows:
+        shutil.copytree(shorter, copy)
+        os.replace(copy, folder)
 
 
 def read_run(folder: Path) -> RunRecord:

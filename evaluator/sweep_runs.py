@@ -115,7 +115,7 @@ def _take_up(configs: Sequence[LoopConfig], folder: Path) -> None:
     for config in configs:
         known = there.get(_endless(config), {})
         shorter = [length for length in known if length < config.generations]
-        if shorter and config.generations not in known:
+        if shorter:
             lengthened(config, known[max(shorter)], folder / run_name(config))
 
 

@@ -1,5 +1,6 @@
 """A finished run that is asked for more generations goes on to what it would have come to in one go, or not at all."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +146,16 @@ class TestASweep:
             assert (tmp_path / "grown" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
         assert run_sweep(short, tmp_path / "grown")["points"]  # the shorter runs are still there
         assert len(made) == 4 * 2
+
+    def test_goes_on_where_a_kill_left_copies_of_the_shorter_runs(self, tmp_path: Path) -> None:
+        short = replace(CLOSED, generations=2)
+        list(stored_arms([short], tmp_path, 1))
+        shutil.copytree(tmp_path / run_name(short), tmp_path / run_name(CLOSED))
+        (tmp_path / f".tmp-{run_name(CLOSED)}").mkdir()
+        (tmp_path / f".tmp-{run_name(CLOSED)}" / "state.npz").touch()
+        ((_, steps),) = stored_arms([CLOSED], tmp_path, 1)
+        assert [step.seconds > 0 for step in steps] == [False] * 2 + [True] * 3
+        assert not list(tmp_path.glob(".tmp-*"))
 
     def test_begins_anew_where_a_run_cannot_go_on(self, tmp_path: Path) -> None:
         """A sweep keeps no pool of a finished run, as it may have many; an unfinished one still has it."""
