@@ -89,8 +89,9 @@ class Checkpoints:
 
     def _check_end(self, state: State, model: GenerativeModel) -> None:
         """Refuse to go on behind the end of a run of which too little is kept for that."""
-        lost = "the pool, which grows," if self.config.pool == "all" else f"the last model, {model.name!r},"
-        if self.config.pool == "all" or not self._path(state.generation).is_file():
+        grows = self.config.pool == "all"
+        if grows or not self._path(state.generation).is_file():
+            lost = "the pool, which grows," if grows else f"the last model, {model.name!r},"
             raise ConfigurationError(
                 f"{self.folder.parent} was finished at generation {state.generation}, and {lost} is not kept behind "
                 "the end: choose a new folder for a longer run"

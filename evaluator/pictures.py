@@ -37,15 +37,20 @@ class Pictures:
 
 
 def pictures_of(shape: tuple[int, ...], real: Rows, asker: str) -> Pictures:
-    """The pictures that real rows [n, d] are; refuses other rows in the name of `asker`, what wants pictures.
-
-    What lies farther out of 0..1 than rounding to 8 bits goes would be cut off unsaid.
-    """
+    """The pictures that real rows [n, d] are; refuses other rows in the name of `asker`, what wants pictures."""
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
         raise ConfigurationError(
             f"{asker} works on pictures, the source's rows have the shape {shape}: expected (h, w) or (h, w, 3)"
         )
+    check_pixels(real, asker)
+    return Pictures(tuple(shape))
+
+
+def check_pixels(real: Rows, asker: str) -> None:
+    """Refuse, for `asker`, what would be cut off unsaid: farther out of 0..1 than rounding to 8 bits goes."""
     low, high = float(real.min()), float(real.max())
     if min(low, 1 - high) < -0.5 / LEVELS:
-        raise ConfigurationError(f"{asker} takes pixels in 0..1, the source's lie in {low:.6g}..{high:.6g}: scale them")
-    return Pictures(tuple(shape))
+        raise ConfigurationError(
+            f"{asker} takes pixels in 0..1, the source's lie in {low:.6g}..{high:.6g}: scale them to 0..1, or store "
+            "levels of 0..255 as uint8"
+        )

@@ -104,12 +104,12 @@ def opened(
     key = loop_key(config)
     _open(folder)
     with locked(folder, {}):
-        begun = bool(_complete_lines(folder))
-        _check_claim(folder, config, None if key is None else key.digest, begun)
-        found = _begun(folder, config, models)
-        write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": key and key.digest}))
-        claim_generator(folder, config, begun)
-        yield OpenRun(config, folder, models, *found, keeps)
+        digest, lines = None if key is None else key.digest, len(_complete_lines(folder))
+        _check_claim(folder, config, digest, lines)
+        begun = _begun(folder, config, models)
+        write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": digest}))
+        claim_generator(folder, config, lines > 0)
+        yield OpenRun(config, folder, models, *begun, keeps)
 
 
 def run_in_folder(
@@ -168,18 +168,17 @@ def _open(folder: Path) -> None:
         raise ConfigurationError(f"{folder} is not empty and no run folder: choose a new one with --out")
 
 
-def _check_claim(folder: Path, config: LoopConfig, digest: str | None, begun: bool) -> None:
-    """Refuse a folder with generations of another configuration, but for how many there are to be."""
+def _check_claim(folder: Path, config: LoopConfig, digest: str | None, lines: int) -> None:
+    """Refuse a folder with `lines` generations of another configuration, but for how many there are to be."""
     if not (folder / CONFIG).exists():
         return
     differences = _differences(config, digest, *stored_config(folder))
-    found = len(_complete_lines(folder))
-    if differences == ["generations"] and found > config.generations:
+    if differences == ["generations"] and lines > config.generations:
         raise ConfigurationError(
-            f"{folder} holds {found} generations, and {config.generations} are asked for: choose a new folder, "
-            f"or at least {found} generations"
+            f"{folder} holds {lines} generations, and {config.generations} are asked for: choose a new folder, "
+            f"or at least {lines} generations"
         )
-    if begun and differences not in ([], ["generations"]):
+    if lines and differences not in ([], ["generations"]):
         raise ConfigurationError(
             f"{folder} holds a run with another {', '.join(differences)}: choose a new folder, "
             "or the configuration it was made with"

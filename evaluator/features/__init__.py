@@ -15,7 +15,7 @@ from evaluator.features.networks import FunctionFeatures, TorchFeatures
 from evaluator.features.onnx import OnnxFeatures
 from evaluator.features.pca import Pca
 from evaluator.models.base import Rows
-from evaluator.pictures import LEVELS
+from evaluator.pictures import check_pixels
 from evaluator.sources import ArraySource, Labelled, OracleSource, RealSource
 from evaluator.streams import stream
 from evaluator.tables import build
@@ -72,19 +72,13 @@ def described(features: Features) -> dict[str, str | None]:
 
 
 def check_range(features: Features, source: RealSource) -> None:
-    """Refuse real rows that `features` would cut off unsaid: farther out of 0..1 than rounding to 8 bits goes.
+    """Refuse real rows that `features` would cut off unsaid.
 
     Draws of a distribution may overshoot, as samples may; the rows that it was fitted to may not.
     """
     known = _limited(source)
-    if not getattr(features, "levels", False) or known is None or known.rows.dtype == np.uint8:
-        return
-    low, high = float(known.rows.min()), float(known.rows.max())
-    if min(low, 1 - high) < -0.5 / LEVELS:
-        raise ConfigurationError(
-            f"{features.name} takes pixels in 0..1, the source's lie in {low:.6g}..{high:.6g}: scale them to 0..1, or "
-            "store levels of 0..255 as uint8"
-        )
+    if getattr(features, "levels", False) and known is not None and known.rows.dtype != np.uint8:
+        check_pixels(known.rows, features.name)
 
 
 def training_rows(source: RealSource) -> Any:

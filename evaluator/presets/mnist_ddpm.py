@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from evaluator.config import Choice, LoopConfig
-from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Panel, Preset
+from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Preset
 from evaluator.presets.data import mnist_or_like
 from evaluator.presets.gaussian import ratio
 from evaluator.presets.three_loops import (
@@ -89,7 +89,7 @@ def mnist_ddpm(scale: str, data: Path | None = None) -> Preset:
         f"{sizes.fresh} synthetic ones per generation; {last} generations with guidance, {sizes.long} without.",
         {label(loop, bias): LoopArm(_config(loop, bias, sizes, pictures.source), 3) for loop, bias in arms},
         [*changes(CHANGES, STAYS), *_settled(last), *_biased(last), *_kept(sizes), *_forgotten(last)],
-        _panels,
+        partial(panels, (DISTANCE, PRECISION, RECALL), BIASES, loops=(*LOOPS, GROWING)),
         pictures.lacks,
     )
 
@@ -175,15 +175,4 @@ def _forgotten(last: int) -> list[Comparison]:
             source="MAD: the limit does not depend on n_ini",
         )
         for bias in BIASES
-    ]
-
-
-def _panels(measured: Measured) -> list[Panel]:
-    """A plot per metric and λ; without guidance the growing pool is there too."""
-    drawn = {bias: (*LOOPS, GROWING) if bias == 1 else LOOPS for bias in BIASES}  # last: colours go by place
-    return [
-        panel
-        for metric in (DISTANCE, PRECISION, RECALL)
-        for bias in BIASES
-        for panel in panels([metric], [bias], measured, drawn[bias])
     ]

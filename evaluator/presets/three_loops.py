@@ -76,13 +76,17 @@ def _changed(arm: str, metric: str, measured: Measured) -> Estimate:
 def panels(
     metrics: Sequence[str], biases: Sequence[float], measured: Measured, loops: Sequence[str] = LOOPS
 ) -> list[Panel]:
-    """A plot per metric and λ with a line per loop."""
+    """A plot per metric and λ with a line per loop, of those that ran with that λ. Colours go by their order."""
     return [
         Panel(
             f"λ = {bias:g}",
             "generation",
             told(metric),
-            [median_curve(told(loop), measured[label(loop, bias)][metric]) for loop in loops],
+            [
+                median_curve(told(loop), measured[arm][metric])
+                for loop in loops
+                if (arm := label(loop, bias)) in measured
+            ],
             log_y=metric == DISTANCE,
         )
         for metric in metrics

@@ -98,3 +98,17 @@ def test_every_row_reads_its_own_arms():
         assert found == pytest.approx(expected), row.what
         seen.add(row.what)
     assert len(seen) == len(preset.comparisons) == 70
+
+
+def test_a_loop_keeps_its_colour_in_every_panel():
+    preset = make_preset("mad-mnist-ddpm")
+    metrics = ("frechet_distance", "manifold_precision", "manifold_recall")
+    series = {
+        arm: {name: np.ones((3, each.config.generations)) for name in metrics} for arm, each in preset.arms.items()
+    }
+    panels = preset.panels(series)
+    assert [panel.title for panel in panels] == [f"λ = {bias:g}" for bias in BIASES] * 3
+    loops = ["fully synthetic", "synthetic augmentation", "fresh data"]
+    growing = "synthetic augmentation, growing pool"
+    for panel in panels:
+        assert [curve.label for curve in panel.curves] == [*loops, *[growing] * (panel.title == "λ = 1")]

@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from evaluator import side_by_side
 from evaluator.arms import run_arms
 from evaluator.config import Choice, Filter, LoopConfig
 from evaluator.generation import State
 from evaluator.loop import LoopRun
+from evaluator.models import make_model
 from evaluator.models.base import Rows, Weights
 from evaluator.models.members import Member, fit_side_by_side
+from evaluator.models.stacked import generators
 from evaluator.models.vae import Vae
 from evaluator.row_parts import RowParts
 from evaluator.runs import run_in_folder
@@ -105,6 +108,26 @@ def test_a_warm_start_goes_side_by_side_too(tmp_path: Path, batches: list[int]) 
     steps = [list(run_in_folder(config, tmp_path / str(config.seed))) for config in warm]
     assert run_side_by_side(warm, [None] * 3, prepare(CONFIG)) == steps
     assert batches == [3, 3]
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_warm_start_goes_on_with_the_numbers_that_a_first_fit_leaves(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream that training reads has drawn first weights before, in `ddpm_mlp`; in no other model."""
+    model, rows = make_model(name, **TINY[name]), np.random.default_rng(2).normal(size=(40, 6))
+    model.fit(rows, np.random.default_rng(0))
+    untouched = generators([np.random.default_rng(1)])[0].get_state()
+    positions: list[bool] = []
+    learn = type(model).learn
+
+    def watched(self, networks, rows, sources):
+        positions.append(torch.equal(sources[0].get_state(), untouched))
+        learn(self, networks, rows, sources)
+
+    monkeypatch.setattr(type(model), "learn", watched)
+    model.fit(rows, np.random.default_rng(1), model.weights())
+    assert positions == [name != "ddpm_mlp"]
 
 
 def test_a_loop_that_fails_costs_no_other(tmp_path: Path) -> None:

@@ -139,7 +139,21 @@ def test_what_a_picture_is_does_not_pass():
         "too large: 9 bytes",
     )
     assert not any(map(may_pass, (*reasons, "animated: not one still picture", "")))
-    assert may_pass("out of memory: decoding it takes more than there is")
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "cannot be opened: Permission denied",
+        "cannot be read: Input/output error",
+        "missing: gone",
+        "changed: not what was listed",
+        "out of memory: decoding it takes more than there is",
+        "sidecar unreadable: b.txt",
+    ],
+)
+def test_what_the_system_did_may_pass(reason):
+    assert may_pass(reason)
 
 
 def test_a_caption_that_links_to_nothing_is_told_and_one_without_a_picture_counted(pool, tmp_path):
