@@ -178,11 +178,16 @@ class Scale:
         """The same on `device`, to the same bits, of rows [n, d] in any floating type: for batches of them."""
         mean = torch.from_numpy(self.mean).to(device)
         factor = torch.tensor(self.factor, dtype=mean.dtype, device=device)  # by a number CUDA would not divide
-        return lambda rows: ((torch.from_numpy(rows).to(device).double() - mean) / factor).float()
+        return lambda rows: ((_sent(torch.from_numpy(rows), device).double() - mean) / factor).float()
 
     def outward(self, scaled: Tensor) -> Rows:
         rows: Rows = self.mean + self.factor * scaled.numpy().astype(np.float64)
         return rows
+
+
+def _sent(tensor: Tensor, device: str) -> Tensor:
+    """`tensor` on `device`; a GPU works on meanwhile, which out of pageable memory it would not."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor.to(device)
 
 
 def _deviation(rows: Rows | RowParts, mean: Rows) -> float:

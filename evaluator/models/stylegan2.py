@@ -170,9 +170,10 @@ class StyleGan2:
         import torch
 
         inward = self._scale.inward_on(self.device)
-        while True:
-            chosen = torch.randint(len(rows), (self.batch,), generator=source, device=self.device)
-            yield folded(inward(rows[chosen.cpu().numpy()]), self.channels, self._side)
+        here = source if self.device == "cpu" else torch.Generator().manual_seed(source.initial_seed())
+        while True:  # rows lie in main memory: to ask a GPU which ones would be to wait for it
+            chosen = torch.randint(len(rows), (self.batch,), generator=here)
+            yield folded(inward(rows[chosen.numpy()]), self.channels, self._side)
 
     def _judgement(self, real: torch.Tensor, turn: int, source: torch.Generator) -> torch.Tensor:
         """What the discriminator minimises."""

@@ -83,32 +83,33 @@ def _raised(x: Tensor, weight: Tensor) -> Tensor:
 
 def _filtered(x: Tensor, border: int) -> Tensor:
     """Low-pass filtered, after zeros on every side: [n, c, h, w] -> [n, c, h + 2·border − 3, w + 2·border − 3]."""
-    return _along_both(x, lambda size: _taps(size, size + 2 * border - 3, 1, 1, border))
+    return _along_both(x, lambda size: (size, size + 2 * border - 3, 1, 1, border))
 
 
 def upsampled(x: Tensor) -> Tensor:
     """Twice the size: [n, c, h, w] -> [n, c, 2h, 2w]; zeros between the pixels, filtered, of the same mean inside."""
-    return 4 * _along_both(x, lambda size: _taps(size, 2 * size, 2, 1, 2))
+    return 4 * _along_both(x, lambda size: (size, 2 * size, 2, 1, 2))
 
 
 def downsampled(x: Tensor) -> Tensor:
     """Half the size: [n, c, 2h, 2w] -> [n, c, h, w]; filtered, then every other pixel."""
-    return _along_both(x, lambda size: _taps(size, size // 2, 1, 2, 1))
+    return _along_both(x, lambda size: (size, size // 2, 1, 2, 1))
 
 
-def _along_both(x: Tensor, matrix: Callable[[int], Tensor]) -> Tensor:
+def _along_both(x: Tensor, resampling: Callable[[int], tuple[int, ...]]) -> Tensor:
     """Both axes of pictures [n, c, h, w] times their matrix; for a few pixels much quicker than a convolution."""
-    rows, columns = (matrix(size).to(x) for size in x.shape[2:])
+    rows, columns = (_taps(*resampling(size), x.device, x.dtype) for size in x.shape[2:])
     return rows.T @ (x @ columns)
 
 
 @cache
-def _taps(size: int, made: int, up: int, down: int, before: int) -> Tensor:
+def _taps(size: int, made: int, up: int, down: int, before: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The matrix [size, made] that puts `up` − 1 zeros behind every number and `before` zeros in front, filters, and
     takes every `down`-th."""
-    at = up * torch.arange(size)[:, None] - down * torch.arange(made)[None] + before
-    taps = torch.tensor(TAPS) / sum(TAPS)
-    return torch.where((at >= 0) & (at < len(TAPS)), taps[at.clamp(0, len(TAPS) - 1)], 0.0)
+    with torch.inference_mode(False):  # else what sampling makes first could be in no training
+        at = up * torch.arange(size)[:, None] - down * torch.arange(made)[None] + before
+        taps = torch.tensor(TAPS) / sum(TAPS)
+        return torch.where((at >= 0) & (at < len(TAPS)), taps[at.clamp(0, len(TAPS) - 1)], 0.0).to(device, dtype)
 
 
 def activated(x: Tensor) -> Tensor:

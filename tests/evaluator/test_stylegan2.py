@@ -327,6 +327,18 @@ class TestStyleGan2:
         with pytest.raises(ConfigurationError, match=message):
             StyleGan2().fit(np.random.default_rng(0).standard_normal((9, d)), np.random.default_rng(0))
 
+    def test_it_learns_where_it_was_restored_and_sampled_first(self) -> None:
+        """What resamples pictures is kept, and may first be wanted in sampling, where torch traces no gradients."""
+        rows, rng = np.random.default_rng(0).random((20, 64)), np.random.default_rng(1)
+        learned = StyleGan2(steps=1, batch=4)
+        learned.fit(rows, rng)
+        layers._taps.cache_clear()
+        again = StyleGan2(steps=1, batch=4)
+        again.restore(learned.weights())
+        again.sample(2, 1.0, rng)
+        again.fit(rows, rng)
+        assert np.isfinite(again.sample(2, 1.0, rng)).all()
+
     def test_devices(self) -> None:
         with pytest.raises(ConfigurationError, match="device is 'tpu': choose one of cpu, cuda"):
             StyleGan2(device="tpu")
