@@ -32,7 +32,7 @@ def run_arms(
 
     folders  a run folder for each configuration, where it is stored and goes on after a stop; none: in memory only
 
-    Loops that differ in their seed only are trained side by side where that changes nothing (`side_by_side`). The
+    Loops with one kind of model are trained side by side where that changes nothing (`side_by_side`). The
     order of finishing is free, the results are not: they are the same for any number of `workers`. More than one
     starts processes by "spawn", so a script that calls this needs `if __name__ == "__main__":`. Leaving early, as on
     Ctrl-C, ends them at once.

@@ -1,4 +1,4 @@
-"""Loops that differ in their seed only, generation by generation, their models trained in one batch.
+"""Loops whose models are of one kind, generation by generation, their models trained in one batch.
 
 Each comes to what it would come to alone, bit for bit, or its model is trained alone: `exact` tries it out. So a sweep
 may be stopped, grow, or take other workers, and its run folders stay the same.
@@ -26,7 +26,7 @@ from evaluator.models.members import Member, fit_side_by_side
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import WganGp
 from evaluator.runs import OpenRun, opened
-from evaluator.setup import Setup
+from evaluator.setup import Setup, setup_key
 from evaluator.warm_start import parameters_of, warm_weights
 from hygiene.errors import ConfigurationError, HygieneError
 
@@ -45,12 +45,20 @@ Outcome = list[Generation] | HygieneError
 
 
 def grouped(configs: Sequence[LoopConfig], workers: int) -> list[list[int]]:
-    """Indices of `configs`, in groups that go side by side: equal but for the seed; every worker gets its share."""
-    alike: dict[str, list[int]] = {}
+    """Indices of `configs`, in groups that go side by side; every worker gets its share.
+
+    Seeds, sizes, filters, tagging and sampling bias may differ, what the models are and learn of may not.
+    """
+    alike: dict[object, list[int]] = {}
     for index, config in enumerate(configs):
         alone = config.model.name not in SIDE_BY_SIDE
-        alike.setdefault(str(index) if alone else repr(replace(config, seed=0)), []).append(index)
+        alike.setdefault(index if alone else _kind(config), []).append(index)
     return [part for group in alike.values() for part in _parts(group, min(MOST, -(-len(group) // workers)))]
+
+
+def _kind(config: LoopConfig) -> str:
+    """Equal for loops whose models may learn in one batch."""
+    return repr((setup_key(config), config.model, config.warm_start, config.warm_parameters))
 
 
 def _parts(group: list[int], size: int) -> Iterator[list[int]]:
@@ -145,10 +153,10 @@ class Job(NamedTuple):
 
 
 def fitted(jobs: Sequence[Job]) -> list[GenerativeModel | HygieneError]:
-    """A model for each: those that have equally many rows to learn from in one batch, where that is exact."""
-    alike: dict[tuple[object, ...], list[int]] = {}
+    """A model for each: all that start alike in one batch, where that is exact."""
+    alike: dict[bool, list[int]] = {}
     for index, job in enumerate(jobs):
-        alike.setdefault((job.warm, job.state.training_set.shape), []).append(index)
+        alike.setdefault(job.warm, []).append(index)
     models: dict[int, GenerativeModel | HygieneError] = {}
     for indices in alike.values():
         group = [jobs[index] for index in indices]

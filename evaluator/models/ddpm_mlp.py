@@ -113,12 +113,12 @@ class DdpmMlp:
     def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
         import torch
 
-        from evaluator.models.stacked import ahead, batches, gathered, normals, train, uniforms
+        from evaluator.models.stacked import ahead, batches, gathered, normals, together, train, uniforms
 
-        seen, d = torch.stack(list(rows)), self._scale.mean.size
+        seen, sizes, d = together(rows), [len(each) for each in rows], self._scale.mean.size
         even = torch.arange(self.batch) / self.batch
         draws = zip(
-            batches(seen.shape[1], self.batch, sources),
+            batches(sizes, self.batch, sources),
             ahead(normals, sources, self.batch, d),
             ahead(uniforms, sources, 1 + self.batch),
             strict=True,

@@ -77,15 +77,13 @@ class Flow:
         return ModuleDict({"couplings": Couplings(self._ground.kept, self.layers, self.width, self.depth, sources)})
 
     def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
-        from torch import stack
-
-        from evaluator.models.stacked import ahead, batches, gathered, normals, train
+        from evaluator.models.stacked import ahead, batches, gathered, normals, together, train
 
         if len(rows) > 1 and {each.shape[1] for each in rows} != {min(self.dimensions, self._ground.mean.size)}:
             raise ConfigurationError("side by side go rows that have all of their components, not fewer dimensions")
-        scores = stack(list(rows))
-        n, d = scores.shape[1:]
-        draws = zip(batches(n, self.batch, sources), ahead(normals, sources, self.batch, d), strict=True)
+        scores, sizes = together(rows), [len(each) for each in rows]
+        d = scores.shape[2]
+        draws = zip(batches(sizes, self.batch, sources), ahead(normals, sources, self.batch, d), strict=True)
 
         def loss() -> torch.Tensor:
             chosen, noise = next(draws)

@@ -56,14 +56,14 @@ def fit_side_by_side(
 
     starts  what each goes on from, in a warm start
 
-    The models have equal parameters and the samples equal shapes. Results are those of one `fit` after the other, up
-    to rounding.
+    The models have equal parameters and the samples equally many numbers. Results are those of one `fit` after the
+    other, up to rounding.
     """
     from evaluator.models.stacked import generators
 
     first = models[0]
-    if any(model != first for model in models) or len({np.shape(each) for each in samples}) > 1:
-        raise ConfigurationError("side by side go models of equal parameters on samples of equal shapes")
+    if any(model != first for model in models) or len({np.shape(each)[1:] for each in samples}) > 1:
+        raise ConfigurationError("side by side go models of equal parameters on samples of equal width")
     begun_from = [None] * len(models) if starts is None else starts
     with one_thread():
         begun = [

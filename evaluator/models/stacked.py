@@ -81,10 +81,16 @@ def ahead(draw: Callable[..., Tensor], generators: Sequence[torch.Generator], *s
         yield from draw(generators, AHEAD, *shape).unbind(1)
 
 
-def batches(n: int, count: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
-    """Indices [members, count] of `n` rows, each member's own, with replacement; endless."""
+def batches(sizes: Sequence[int], count: int, generators: Sequence[torch.Generator]) -> Iterator[Tensor]:
+    """Indices [members, count] of every member's rows, of which it has `sizes`, with replacement; endless."""
+    n = torch.tensor(sizes)[:, None]
     for share in ahead(uniforms, generators, count):
-        yield (share * n).long().clamp_(max=n - 1)
+        yield (share * n).long().minimum(n - 1)
+
+
+def together(rows: Sequence[Tensor]) -> Tensor:
+    """Every member's rows [n, d] as [members, n, d]; those of a member that has fewer end in zeros."""
+    return nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
 
 
 def gathered(rows: Tensor, indices: Tensor) -> Tensor:

@@ -81,14 +81,10 @@ class Vae:
         return torch.nn.ModuleDict({"parts": parts})
 
     def learn(self, networks: ModuleDict, rows: Sequence[torch.Tensor], sources: Sequence[torch.Generator]) -> None:
-        from torch import stack
+        from evaluator.models.stacked import ahead, batches, gathered, normals, together, train
 
-        from evaluator.models.stacked import ahead, batches, gathered, normals, train
-
-        seen = stack(list(rows))
-        draws = zip(
-            batches(seen.shape[1], self.batch, sources), ahead(normals, sources, self.batch, self.latent), strict=True
-        )
+        seen, sizes = together(rows), [len(each) for each in rows]
+        draws = zip(batches(sizes, self.batch, sources), ahead(normals, sources, self.batch, self.latent), strict=True)
 
         def loss() -> torch.Tensor:
             chosen, noise = next(draws)

@@ -129,7 +129,7 @@ class Wasserstein(ABC):
         from evaluator.models.stacked import batches
 
         inward = [(kept, scale.inward_on(self.device)) for kept, scale in rows]
-        for chosen in batches(len(rows[0][0]), self.batch, sources):
+        for chosen in batches([len(kept) for kept, _ in rows], self.batch, sources):
             yield stack([scaled(kept[each.numpy()]) for (kept, scaled), each in zip(inward, chosen, strict=True)])
 
     def _placed(self, tensors: Iterator[torch.Tensor]) -> Iterator[torch.Tensor]:

@@ -101,8 +101,8 @@ class TestDdpmMlp:
         rows = [gaussian_rows(10), gaussian_rows(10)]
         with pytest.raises(ConfigurationError, match="equal parameters"):
             fit_side_by_side([DdpmMlp(steps=1), DdpmMlp(steps=2)], rows, rngs)
-        with pytest.raises(ConfigurationError, match="equal shapes"):
-            fit_side_by_side([DdpmMlp(steps=1), DdpmMlp(steps=1)], [rows[0], rows[1][:5]], rngs)
+        with pytest.raises(ConfigurationError, match="equal width"):
+            fit_side_by_side([DdpmMlp(steps=1), DdpmMlp(steps=1)], [rows[0], rows[1][:, :1]], rngs)
 
     @pytest.mark.parametrize("variance", [0.1, 1.0, 4.0])
     def test_sampling_steps_take_no_variance(self, variance: float, monkeypatch: pytest.MonkeyPatch) -> None:

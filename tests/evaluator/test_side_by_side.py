@@ -11,7 +11,7 @@ import torch
 
 from evaluator import side_by_side
 from evaluator.arms import run_arms
-from evaluator.config import Choice, Filter, LoopConfig
+from evaluator.config import Choice, Filter, LoopConfig, Tagging
 from evaluator.generation import State
 from evaluator.loop import LoopRun
 from evaluator.models import make_model
@@ -99,7 +99,7 @@ def test_a_group_that_was_stopped_goes_on_to_the_same(alone: list[Path], tmp_pat
             next(steps)
         steps.close()
     run_side_by_side(SEEDS, folders, prepare(CONFIG))
-    assert batches == [2, 2]  # generation 1 of seed 2 learns from more rows, and 0 and 1 are further
+    assert batches == [3, 2]  # each at its own generation, and of its own number of rows
     assert_same_runs(folders, alone)
 
 
@@ -128,6 +128,22 @@ def test_a_warm_start_goes_on_with_the_numbers_that_a_first_fit_leaves(
     monkeypatch.setattr(type(model), "learn", watched)
     model.fit(rows, np.random.default_rng(1), model.weights())
     assert positions == [name != "ddpm_mlp"]
+
+
+def test_loops_with_other_filters_sizes_and_lengths_go_side_by_side_too(tmp_path: Path, batches: list[int]) -> None:
+    """As the loops of a sweep over recalls."""
+    arms = [
+        replace(CONFIG, filter=Filter("simulated", tpr=0.9, fpr=0.1)),
+        replace(CONFIG, loop="fresh_data", n_s=30, sampling_bias=0.8),
+        replace(CONFIG, generations=2, tagging=Tagging("blind", 4.0)),
+    ]
+    configs = [replace(arm, seed=seed) for seed in range(2) for arm in arms]
+    together, alone = ([tmp_path / kind / str(index) for index in range(6)] for kind in ("together", "alone"))
+    for each, folder in zip(configs, alone, strict=True):
+        list(run_in_folder(each, folder))
+    assert len(dict(run_arms(configs, folders=together))) == 6
+    assert batches == [6, 6, 4]
+    assert_same_runs(together, alone)
 
 
 def test_a_loop_that_fails_costs_no_other(tmp_path: Path) -> None:
@@ -174,15 +190,16 @@ def test_what_is_not_exact_is_trained_alone(batches: list[int], monkeypatch: pyt
     assert [[replace(each, state=None) for each in steps] for steps in expected] == outcomes
 
 
-def test_groups_are_of_equal_loops_and_spread_over_workers() -> None:
-    other = replace(CONFIG, n_s=50)
+def test_groups_are_of_equal_models_and_spread_over_workers() -> None:
+    arms = [CONFIG, replace(CONFIG, n_s=50), replace(CONFIG, filter=Filter("simulated", tpr=0.5), sampling_bias=0.8)]
+    longer = replace(CONFIG, model=Choice("ddpm_mlp", SMALL | {"steps": 31}))
+    others = [longer, replace(CONFIG, n_reference=90), replace(CONFIG, warm_start=True)]
     kde = replace(CONFIG, model=Choice("kde"))
-    configs = [replace(each, seed=seed) for seed in range(5) for each in (CONFIG, other, kde)]
+    configs = [replace(each, seed=seed) for seed in range(3) for each in (*arms, *others, kde)]
     groups = grouped(configs, workers=2)
-    assert sorted(index for group in groups for index in group) == list(range(15))
-    assert sorted(map(len, groups)) == [1, 1, 1, 1, 1, 2, 2, 3, 3]
-    for group in groups:
-        assert all(replace(configs[index], seed=0) == replace(configs[group[0]], seed=0) for index in group)
+    assert sorted(index for group in groups for index in group) == list(range(21))
+    together = [[index % 7 for index in group] for group in groups]
+    assert together == [[0, 1, 2, 0, 1], [2, 0, 1, 2], [3, 3], [3], [4, 4], [4], [5, 5], [5], [6], [6], [6]]
     assert max(map(len, grouped([replace(CONFIG, seed=seed) for seed in range(40)], 1))) == side_by_side.MOST
 
 
@@ -191,9 +208,9 @@ def made(name: str, members: int, **changes: Any) -> list[Member[Any]]:
 
 
 def rows_of(members: int, d: int, first: int = 0) -> list[Rows]:
-    """For each, of its own mean and deviations."""
-    rngs = [np.random.default_rng([d, first + index]) for index in range(members)]
-    return [rng.normal(rng.normal(size=d), rng.uniform(0.2, 2, size=d), size=(40, d)) for rng in rngs]
+    """For each, of its own number, mean and deviations."""
+    rngs = [(40 - 7 * index, np.random.default_rng([d, first + index])) for index in range(members)]
+    return [rng.normal(rng.normal(size=d), rng.uniform(0.2, 2, size=d), size=(n, d)) for n, rng in rngs]
 
 
 def streams(members: int) -> list[np.random.Generator]:
@@ -286,7 +303,7 @@ def test_models_that_differ_are_no_members_of_one_batch() -> None:
         ([Vae(latent=2), Vae(latent=3)], rows_of(2, 4)),
         (made("vae", 2), [rows_of(1, 4)[0], rows_of(1, 5)[0]]),
     ):
-        with pytest.raises(ConfigurationError, match="equal parameters on samples of equal shapes"):
+        with pytest.raises(ConfigurationError, match="equal parameters on samples of equal width"):
             fit_side_by_side(models, rows, streams(2))
 
 
