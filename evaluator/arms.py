@@ -10,7 +10,8 @@ from pathlib import Path
 
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
-from evaluator.setup import Setup, check_choices, prepare, setup_key
+from evaluator.ground_checks import check_unread
+from evaluator.setup import Setup, prepare, setup_key
 from evaluator.side_by_side import Outcome, grouped, run_side_by_side
 from evaluator.threads import one_thread
 from hygiene.engines import WorkerLost, deaf_starts, follow_parent
@@ -43,7 +44,7 @@ def run_arms(
     if workers < 1:
         raise ConfigurationError(f"workers is {workers}, expected at least 1")
     for config in configs:
-        check_choices(config)
+        check_unread(config, new=True)
     stored = [None] * len(configs) if folders is None else folders
     jobs: list[Job] = list(zip(range(len(configs)), configs, stored, strict=True))
     groups = [[jobs[index] for index in group] for group in grouped(configs, workers)]

@@ -19,6 +19,7 @@ import numpy as np
 from evaluator.checkpoints import Checkpoints, Tell, silent
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
+from evaluator.ground_checks import check_unread
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.reading import refused
@@ -121,6 +122,8 @@ def run_in_folder(
     same, byte for byte, as without a stop. What is damaged there is computed again. A finished run goes on to more
     generations, unless nothing was kept of it: `checkpoints` = none.
     """
+    if setup is None:
+        check_unread(config, new=not folder.exists())
     with opened(config, folder, checkpoints, tell, keeps=True) as run:
         yield from run.stored
         if run.finished:

@@ -25,7 +25,7 @@ from hygiene.errors import ConfigurationError
 TOGETHER = 16  # runs that go on side by side, at most
 CLASS_METRICS = ("class_entropy", "class_counts")
 MOST_LABELS = 2048  # whole numbers from 0 on, in float16
-UNLABELLED = ("gaussian", "mixture25", "rosenbrock")
+NUMBERS = ("gaussian", "mixture25", "rosenbrock")  # sources of rows that are no pictures, and have no classes
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def check_choices(config: LoopConfig) -> None:
             check_parameters(SOURCES, "source", source.name, source.parameters)
     check_model(config)
     check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=GIVEN)
-    if config.features.name == "lenet" and config.source.name in UNLABELLED:
+    if config.features.name == "lenet" and config.source.name in NUMBERS:
         raise ConfigurationError(
             f"features = lenet learns from labelled pictures, the source is {config.source.name!r}: "
             "use features = identity or pca"

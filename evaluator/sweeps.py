@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from evaluator.config import LoopConfig, build_record, read_toml
-from evaluator.setup import check_choices
+from evaluator.ground_checks import check_unread
+from evaluator.metrics import MEASURES
+from evaluator.readings import among, names_of
 from evaluator.tables import check_type
 from hygiene.errors import ConfigurationError
 
@@ -165,7 +167,7 @@ def _with(values: Mapping[str, Any], paths: Sequence[tuple[str, ...]], chosen: S
 
 def _config(values: dict[str, Any]) -> LoopConfig:
     config = LoopConfig.from_dict(values)
-    check_choices(config)
+    check_unread(config, new=False)
     return config
 
 
@@ -198,14 +200,31 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _check_goal(goal: Goal, points: Sequence[Point]) -> None:
+    _check_metric(goal, [point.config for point in points])
     fields = list(points[0].settings)
     if goal.over is None:
         return
     if goal.over not in fields:
         known = ", ".join(fields) or "none does"
         raise ConfigurationError(f"sweep.over is {goal.over!r}, expected a field that varies: {known}")
-    for point in points:
-        check_type(point.settings[goal.over], float, f"sweep.over = {goal.over!r}: a value of it")
+    for point in points:  # one that has none, as of a filter that is off, is not compared
+        if (value := point.settings[goal.over]) is not None:
+            check_type(value, float, f"sweep.over = {goal.over!r}: a value of it")
+
+
+def _check_metric(goal: Goal, configs: Sequence[LoopConfig]) -> None:
+    """Refuse a metric that no loop can have measured in each of the generations that count."""
+    if goal.metric is None:
+        return
+    known = list(dict.fromkeys(name for each in configs for name in names_of(each, each.generations - goal.last + 1)))
+    if among(goal.metric, known):
+        return
+    able = [f"[metrics.{name}]" for name, measured in MEASURES.items() if among(goal.metric, list(measured))]
+    advice = f", or add {able[0]}" if able else ""
+    where = f"the last {goal.last} generations of its loops" if goal.last > 1 else "the last generation of its loops"
+    raise ConfigurationError(
+        f"sweep.metric is {goal.metric!r}, which {where} will not have: choose one of {', '.join(known)}{advice}"
+    )
 
 
 def searched_field(sweep: Sweep) -> str | None:

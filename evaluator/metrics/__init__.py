@@ -8,7 +8,7 @@ from evaluator.metrics.reference import Real, Reference
 from evaluator.models.base import Rows
 from evaluator.tables import check_parameters
 
-__all__ = ["METRICS", "Reference", "check_metrics", "measure"]
+__all__ = ["MEASURES", "METRICS", "Reference", "check_metrics", "measure"]
 
 # name -> f(real features [n, f] or Reference, synthetic features [m, f], **settings) -> named floats
 METRICS: dict[str, Callable[..., dict[str, float]]] = {
@@ -20,6 +20,18 @@ METRICS: dict[str, Callable[..., dict[str, float]]] = {
     "class_entropy": classes.class_entropy,
     "class_counts": classes.class_counts,
     "memorisation": memorisation.memorisation,
+}
+
+# name -> the names of its floats, known before it runs; * stands for the number of a class
+MEASURES: dict[str, tuple[str, ...]] = {
+    "frechet": ("frechet_distance",),
+    "manifold": ("manifold_precision", "manifold_recall", "density", "coverage", "k"),
+    "diversity": ("vendi", "log_det"),
+    "frechet_infinity": ("frechet_distance_infinity",),
+    "kid": ("kid", "kid_deviation"),
+    "class_entropy": ("class_entropy", "classes_seen"),
+    "class_counts": ("class_*",),
+    "memorisation": ("memorised", "training_distance_ratio"),
 }
 
 

@@ -16,7 +16,8 @@ from evaluator.generation import Generation
 from evaluator.limits import distances
 from evaluator.presets.base import ChainArm, Comparison, LoopArm, Measured, Preset, Series
 from evaluator.presets.plots import write_plot
-from evaluator.sweep_runs import claim_folder, stored_arms, values_of, write_csv
+from evaluator.readings import values_of
+from evaluator.sweep_runs import claim_folder, stored_arms, write_csv
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 from hygiene.files import read_json, write_json, write_text

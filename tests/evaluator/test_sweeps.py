@@ -172,9 +172,42 @@ def test_a_loop_that_fails_costs_no_other_and_the_tables_are_written(tmp_path):
     assert summary["best"] == []
 
 
-def test_a_metric_that_no_loop_measures_and_a_folder_of_something_else_are_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"sweep.metric is 'fid', which no loop measured: .*frechet_distance"):
-        run_sweep(sweep_of(BASE | {"sweep": {"metric": "fid"}}), tmp_path / "out")
+@pytest.mark.parametrize(
+    ("goal", "fields", "complaint"),
+    [
+        ({"metric": "fid"}, {}, r"'fid', which the last generation .* choose one of frechet_distance, tpr, fpr, ppv"),
+        ({"metric": "frechet"}, {}, "'frechet', which .* choose one of frechet_distance"),
+        ({"metric": "manifold_recall"}, {}, r"'manifold_recall', which .*, or add \[metrics.manifold\]"),
+        ({"metric": "raw_mark"}, {}, "'raw_mark', which the last generation of its loops will not have"),
+        ({"metric": "tpr", "last": 4}, {}, "'tpr', which the last 4 generations of its loops will not have"),
+        ({"metric": "fpr"}, {"loop": "fully_synthetic", "n_r": 0, "filter": {}}, "'fpr', which"),
+    ],
+)
+def test_a_metric_that_no_loop_will_measure_is_refused_before_anything_runs(goal, fields, complaint):
+    with pytest.raises(ConfigurationError, match=f"sweep.metric is {complaint}"):
+        sweep_of(BASE | fields | {"sweep": goal})
+
+
+@pytest.mark.parametrize("metric", ["raw_mark", "tpr", "kid_deviation", "label_agreement", "class_3", "wrong_key_z"])
+def test_a_metric_that_one_kind_of_loop_will_measure_is_taken(metric):
+    arms = [
+        {},
+        {"tagging": {"mode": "blind"}},
+        {"metrics": {"kid": {}}},
+        {"source": "digits", "model": {"name": "ddpm_mlp", "labels": 10}, "metrics": {"class_counts": {}}},
+    ]
+    values = BASE | {"arm": arms, "source": "digits_oracle", "sweep": {"metric": metric}}
+    assert sweep_of(values).goal.metric == metric
+
+
+def test_what_is_a_share_of_nothing_in_every_loop_is_told_after_one_of_them(tmp_path):
+    values = BASE | {"filter": {"mode": "simulated", "tpr": 0.0}, "seeds": 3, "sweep": {"metric": "ppv"}}
+    with pytest.raises(ConfigurationError, match=r"sweep.metric is 'ppv', which no loop measured: .*frechet_distance"):
+        run_sweep(sweep_of(values), tmp_path / "out")
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 1
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thing").touch()
     with pytest.raises(ConfigurationError, match="is not empty and no folder of a sweep"):
