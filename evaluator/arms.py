@@ -11,6 +11,7 @@ from pathlib import Path
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
 from evaluator.ground_checks import check_unread
+from evaluator.progress import Count, uncounted
 from evaluator.setup import Setup, prepare, setup_key
 from evaluator.side_by_side import Outcome, grouped, run_side_by_side
 from evaluator.threads import one_thread
@@ -27,11 +28,12 @@ Outcomes = Generator[tuple[int, Outcome], None, None]
 
 
 def run_arms(
-    configs: Sequence[LoopConfig], workers: int = 1, folders: Sequence[Path] | None = None
+    configs: Sequence[LoopConfig], workers: int = 1, folders: Sequence[Path] | None = None, count: Count = uncounted
 ) -> Iterator[tuple[int, list[Generation]]]:
     """Run every configuration; yield (its index, its generations without state) as each one finishes.
 
     folders  a run folder for each configuration, where it is stored and goes on after a stop; none: in memory only
+    count    told of generations as they are done, or found in their folder
 
     Loops with one kind of model are trained side by side where that changes nothing (`side_by_side`). The
     order of finishing is free, the results are not: they are the same for any number of `workers`. More than one
@@ -50,7 +52,7 @@ def run_arms(
     groups = [[jobs[index] for index in group] for group in grouped(configs, workers)]
     failed: dict[int, HygieneError] = {}
     with one_thread():
-        outcomes = _spread(groups, min(workers, len(groups))) if workers > 1 else _here(groups)
+        outcomes = _spread(groups, min(workers, len(groups)), count) if workers > 1 else _here(groups, count)
         with contextlib.closing(outcomes):
             for index, outcome in outcomes:
                 if isinstance(outcome, HygieneError):
@@ -68,12 +70,12 @@ def _told(configs: Sequence[LoopConfig], failed: dict[int, HygieneError]) -> str
     return f"arm {first} ({arm.loop}, seed {arm.seed}) could not be run: {failed[first]}{more}"
 
 
-def _here(groups: Sequence[Group]) -> Outcomes:
+def _here(groups: Sequence[Group], count: Count) -> Outcomes:
     prepared: dict[str, Setup] = {}
-    return (done for group in groups for done in _outcomes(group, prepared))
+    return (done for group in groups for done in _outcomes(group, prepared, count))
 
 
-def _spread(groups: Sequence[Group], workers: int) -> Outcomes:
+def _spread(groups: Sequence[Group], workers: int, count: Count) -> Outcomes:
     """One pipe per process rather than an executor: a dead process is an end of file here, and no process outlives
     the loop that reads them. Each prepares its own ground: what is handed to a
     starting process beyond 64 KiB blocks for ever when that process dies early."""
@@ -88,6 +90,9 @@ def _spread(groups: Sequence[Group], workers: int) -> Outcomes:
             ready = wait(list(crew))
             for line in [line for line in crew if line in ready]:
                 done = _received(line, crew[line])
+                if isinstance(done, int):
+                    count(done)
+                    continue
                 if (following := next(waiting, None)) is None:
                     _end(line, crew.pop(line))
                 else:
@@ -121,9 +126,10 @@ def _send(line: Connection, process: BaseProcess, group: Group) -> None:
         raise _lost(process) from None
 
 
-def _received(line: Connection, process: BaseProcess) -> list[tuple[int, Outcome]]:
+def _received(line: Connection, process: BaseProcess) -> list[tuple[int, Outcome]] | int:
+    """What a group came to; before that, how many of its generations are done since the last time."""
     try:
-        done: list[tuple[int, Outcome]] = line.recv()
+        done: list[tuple[int, Outcome]] | int = line.recv()
     except (EOFError, OSError):
         raise _lost(process) from None
     return done
@@ -143,10 +149,10 @@ def _serve(line: Connection) -> None:
     prepared: dict[str, Setup] = {}
     with one_thread(), contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            line.send(_outcomes(line.recv(), prepared))
+            line.send(_outcomes(line.recv(), prepared, line.send))
 
 
-def _outcomes(group: Group, prepared: dict[str, Setup]) -> list[tuple[int, Outcome]]:
+def _outcomes(group: Group, prepared: dict[str, Setup], count: Count) -> list[tuple[int, Outcome]]:
     """What each loop came to. The states stay behind: nobody resumes from what is sent, and they are the bulk of it."""
     indices, configs, folders = zip(*group, strict=True)
     key = setup_key(configs[0])
@@ -155,4 +161,4 @@ def _outcomes(group: Group, prepared: dict[str, Setup]) -> list[tuple[int, Outco
             prepared[key] = prepare(configs[0])
     except HygieneError as error:
         return [(index, error) for index in indices]
-    return list(zip(indices, run_side_by_side(configs, folders, prepared[key]), strict=True))
+    return list(zip(indices, run_side_by_side(configs, folders, prepared[key], count), strict=True))

@@ -4,7 +4,6 @@ import importlib
 import json
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from evaluator import demo_loops
 from evaluator.arms import run_arms
 from evaluator.demo_pool import PoolSizes, run_pool
 from evaluator.demo_recall import curve_rows
+from evaluator.progress import generations_of
 from evaluator.report import write_report
 from evaluator.setup import floors, prepare
 from hygiene import __version__
 from hygiene.errors import ConfigurationError
 from hygiene.files import write_json
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
+from hygiene.scoring import Progress
 
 STUDIES = ("tide", "classic", "mark")
 
@@ -75,11 +73,9 @@ def _run_studies(scale: demo_loops.Scale, workers: int, progress: Progress | Non
     for arm in arms:
         studies[arm.study][arm.label] = [[] for _ in range(seeds[arm.study])]
     configs = [arm.seeded(seed) for arm, seed in jobs]
-    for done, (index, generations) in enumerate(run_arms(configs, workers), start=1):
+    for index, generations in run_arms(configs, workers, count=generations_of(configs, progress)):
         arm, seed = jobs[index]
         studies[arm.study][arm.label][seed] = generations
-        if progress:
-            progress("loops", done, len(jobs))
     return studies
 
 

@@ -25,6 +25,7 @@ from evaluator.models.labels import with_labels
 from evaluator.models.members import Member, fit_side_by_side
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import WganGp
+from evaluator.progress import Count, uncounted
 from evaluator.runs import OpenRun, opened
 from evaluator.setup import Setup, setup_key
 from evaluator.warm_start import parameters_of, warm_weights
@@ -100,15 +101,21 @@ class _Member:
         self.generations.append(replace(generation, state=None))
 
 
-def run_side_by_side(configs: Sequence[LoopConfig], folders: Sequence[Path | None], setup: Setup) -> list[Outcome]:
+def run_side_by_side(
+    configs: Sequence[LoopConfig], folders: Sequence[Path | None], setup: Setup, count: Count = uncounted
+) -> list[Outcome]:
     """Run loops that `grouped` put together, each in its folder where it has one; what each came to, without states.
 
-    What `run_in_folder` refuses or cannot run is its outcome, and costs no other.
+    What `run_in_folder` refuses or cannot run is its outcome, and costs no other. `count` is told of generations that
+    are done, or there already.
     """
     with ExitStack() as stack:
         members = [_member(stack, *each, setup) for each in zip(configs, folders, strict=True)]
+        if there := sum(len(each.generations) for each in members if isinstance(each, _Member)):
+            count(there)
         while waiting := [each for each in members if isinstance(each, _Member) and each.waits]:
             _advance(waiting)
+            count(sum(each.failure is None for each in waiting))
     return [each if isinstance(each, HygieneError) else each.failure or each.generations for each in members]
 
 

@@ -6,7 +6,7 @@ per generation of every run), summary.csv (a line per combination and measured v
 
 import csv
 import io
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from evaluator.arms import run_arms
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
+from evaluator.progress import Count, generations_of, uncounted
 from evaluator.readings import values_of
 from evaluator.run_inputs import check_generator
 from evaluator.runs import lengthened, read_run, stored_config
@@ -23,9 +24,7 @@ from evaluator.sweeps import Sweep, run_name
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.files import partial_name, write_json, write_text
 from hygiene.ledger import OWN, locked
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
+from hygiene.scoring import Progress
 
 Arms = Generator[tuple[int, list[Generation]], None, None]
 """(index of the configuration, its generations), in the order in which they are done."""
@@ -45,15 +44,14 @@ def run_sweep(sweep: Sweep, out: Path, workers: int = 1, progress: Progress | No
     failure: InfeasibleError | None = None
     jobs = list(sweep.runs())
     kinds = {_kind(config) for _, config in jobs}
-    with closing(stored_arms([config for _, config in jobs], out / "runs", workers)) as arms:
+    configs = [config for _, config in jobs]
+    with closing(stored_arms(configs, out / "runs", workers, generations_of(configs, progress))) as arms:
         try:
-            for done, (number, steps) in enumerate(arms, start=1):
+            for number, steps in arms:
                 index, config = jobs[number]
                 runs[index, config.seed] = steps
                 if kinds and not (kinds := kinds - {_kind(config)}):
                     compared(sweep, runs)  # an unknown one is refused after one loop of each kind, not after all
-                if progress:
-                    progress("loops", done, len(jobs))
         except InfeasibleError as error:
             failure = error
     summary = summarised(sweep, runs)
@@ -75,27 +73,29 @@ def claim_folder(out: Path, claim: str, what: str) -> None:
         raise ConfigurationError(f"{out} is not empty and no folder of {what}: choose a new one with --out")
 
 
-def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
+def stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int, count: Count = uncounted) -> Arms:
     """`run_arms` in the run folders folder/`run_name`; finished ones are read, not run, and come first.
 
     Refuses while another process does so: each would fail on the runs that the other one holds.
     """
     with locked(folder.parent, {}):
-        yield from _stored_arms(configs, folder, workers)
+        yield from _stored_arms(configs, folder, workers, count)
 
 
-def _stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int) -> Arms:
+def _stored_arms(configs: Sequence[LoopConfig], folder: Path, workers: int, count: Count) -> Arms:
     waiting = []
     for index, config in enumerate(configs):
         finished = _finished(config, folder / run_name(config))
         if finished is None:
             waiting.append(index)
         else:
+            count(config.generations)
             yield index, finished
     if waiting:
         chosen = [configs[index] for index in waiting]
         _take_up(chosen, folder)
-        for number, steps in run_arms(chosen, workers, [folder / run_name(config) for config in chosen]):
+        folders = [folder / run_name(config) for config in chosen]
+        for number, steps in run_arms(chosen, workers, folders, count):
             yield waiting[number], steps
 
 

@@ -23,7 +23,7 @@ from hygiene.records import Record
 Result = TypeVar("Result")
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, records done, records in all) after every shard."""
+"""Called with (what is being done, done, in all)."""
 
 Detectors = Key | Detector | Sequence[Key | Detector]
 """What to look for. A key stands for the detector of its `spread` mark."""

@@ -5,7 +5,7 @@ per arm, metric and generation), results.json, results.csv, results.md and plot.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,13 @@ from evaluator.generation import Generation
 from evaluator.limits import distances
 from evaluator.presets.base import ChainArm, Comparison, LoopArm, Measured, Preset, Series
 from evaluator.presets.plots import write_plot
+from evaluator.progress import generations_of
 from evaluator.readings import values_of
 from evaluator.sweep_runs import claim_folder, stored_arms, write_csv
 from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 from hygiene.files import read_json, write_json, write_text
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
+from hygiene.scoring import Progress
 
 CLAIM = "experiment.json"
 
@@ -75,10 +74,8 @@ def _run_loops(preset: Preset, folder: Path, workers: int, progress: Progress | 
     jobs = [(label, seed) for label, arm in arms.items() for seed in range(arm.seeds)]
     configs = [replace(arms[label].config, seed=seed) for label, seed in jobs]
     runs: dict[tuple[str, int], Sequence[Generation]] = {}
-    for done, (index, steps) in enumerate(stored_arms(configs, folder, workers), start=1):
+    for index, steps in stored_arms(configs, folder, workers, generations_of(configs, progress)):
         runs[jobs[index]] = steps
-        if progress:
-            progress("loops", done, len(jobs))
     return {label: _series([runs[label, seed] for seed in range(arm.seeds)]) for label, arm in arms.items()}
 
 

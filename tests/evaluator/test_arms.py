@@ -43,6 +43,24 @@ def test_results_do_not_depend_on_the_number_of_workers():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+def test_generations_are_counted_as_they_are_done_and_those_that_are_there(workers, tmp_path):
+    """Side by side too, of which no loop is done before the last generation."""
+    vae = Choice("vae", {"steps": 2, "width": 16, "depth": 1, "latent": 2, "batch": 16})
+    configs = [replace(TIDE, model=model, seed=seed) for model in (TIDE.model, vae) for seed in (0, 1)]
+    folders, counts = [tmp_path / str(index) for index in range(4)], []
+    arms = run_arms(configs, workers, folders, counts.append)
+    next(arms)
+    assert 3 <= sum(counts) < 12
+    assert len(list(arms)) == 3
+    assert sum(counts) == 12
+    assert max(counts) <= 2
+    counts.clear()
+    longer = [replace(config, generations=5) for config in configs[2:]]
+    assert len(list(run_arms(longer, workers, folders[2:], counts.append))) == 2
+    assert sorted(counts) == ([3, 3, 1, 1, 1, 1] if workers == 2 else [6, 2, 2])[::-1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 def test_an_arm_that_fails_costs_no_other_arm_and_is_named(workers):
     finished = []
     with pytest.raises(InfeasibleError, match=r"arm 0 \(fully_synthetic, seed 7\) .*generation 2.*; 2 of 4 arms fail"):

@@ -39,6 +39,16 @@ def test_every_combination_of_lists_however_deep_with_every_seed():
     }
 
 
+def test_progress_is_told_of_every_generation_and_begins_with_what_is_there(tmp_path):
+    told = []
+    sweep = sweep_of(BASE)
+    run_sweep(sweep, tmp_path, progress=lambda *each: told.append(each))
+    assert told == [("generations", done, 24) for done in range(1, 25)]
+    told.clear()
+    run_sweep(sweep, tmp_path, progress=lambda *each: told.append(each))
+    assert told == [("generations", done, 24) for done in range(4, 25, 4)]
+
+
 def test_arms_hold_what_belongs_together_and_lists_of_their_own():
     arms = [{"loop": "fully_synthetic", "n_r": 0, "filter": {"tpr": 0.5}}, {"filter": {"fpr": [0.0, 0.1]}}]
     sweep = sweep_of(BASE | {"arm": arms})
