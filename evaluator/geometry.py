@@ -5,10 +5,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hygiene.errors import ConfigurationError
+
 Rows = NDArray[np.float64]
 
 LARGEST = 1e20
 """Of numbers that can be measured: `kid` and its deviation raise them to the twelfth power, and add up many."""
+
+
+NARROWEST = 1e-60
+"""Of what real rows differ by: the Fréchet distance takes fourth powers, which must not leave double precision."""
 
 
 def flaw(rows: NDArray[Any]) -> str:
@@ -16,6 +22,19 @@ def flaw(rows: NDArray[Any]) -> str:
     if not rows.size or max(float(rows.max()), -float(rows.min())) <= LARGEST:
         return ""
     return f"beyond ±{LARGEST:g}" if np.isfinite(rows).all() else "not finite"
+
+
+def check_spread(real: Rows, what: str) -> None:
+    """Refuse real rows [n, d], called `what`, that differ by so little that metrics would take them for one row.
+
+    Rows that are all the same are no matter of scale, and pass.
+    """
+    spread = float(np.ptp(real, axis=0).max())
+    if 0 < spread < NARROWEST:
+        raise ConfigurationError(
+            f"{what} differ by {spread:.3g} at most, which is lost when squared: expected {NARROWEST:g} or more, scale "
+            "the rows"
+        )
 
 
 def squared_distances(a: Rows, b: Rows) -> Rows:

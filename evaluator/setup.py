@@ -10,6 +10,7 @@ import numpy as np
 from evaluator import metrics
 from evaluator.config import LoopConfig
 from evaluator.features import FEATURES, GIVEN, Features, check_range, classifier_of, features_of
+from evaluator.geometry import check_spread
 from evaluator.metrics import Reference
 from evaluator.metrics.classes import label_agreement
 from evaluator.models.base import Rows
@@ -76,6 +77,7 @@ def prepare(config: LoopConfig, features: Features | None = None) -> Setup:
     held_out = _draw_up_to(other_half, config.n_reference, stream(0, 0, "reference"))
     if len(held_out) < 2:
         raise ConfigurationError("the metrics' side of the real data holds 1 sample, expected 2 or more: give it more")
+    check_spread(held_out, "the real rows")
     chosen = features or features_of(source, config.features.name, config.features.parameters)
     for each in (source, other_half):
         check_range(chosen, each)

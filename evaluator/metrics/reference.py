@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from evaluator.covariances import Covariance, moments
-from evaluator.geometry import flaw
+from evaluator.geometry import check_spread, flaw
 from evaluator.metrics.neighbours import nearest
 from evaluator.models.base import Rows, checked_rows
 from hygiene.errors import ConfigurationError
@@ -38,6 +38,7 @@ class Reference:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "features", _checked(self.features, "real"))
+        check_spread(self.features, "the real features")
         if self.training is not None:
             object.__setattr__(self, "training", self._training(self.training))
 

@@ -202,7 +202,7 @@ def test_slips_in_the_file_are_one_line(call, tmp_path, slip):
 
 def test_a_corrected_configuration_may_take_the_folder_of_one_that_never_ran(call, tmp_path):
     (tmp_path / "slip.toml").write_text(TOML.replace("dimension = 3", "dimension = 1"))
-    assert "flatten each sample" in call("slip.toml", "--out", "run").stderr
+    assert "rows of 1 number: expected 2 or more" in call("slip.toml", "--out", "run").stderr
     assert call("loop.toml", "--out", "run").exit_code == 0
 
 

@@ -8,6 +8,7 @@ import pytest
 from evaluator.arms import run_arms
 from evaluator.config import Choice, LoopConfig, Processing, Tagging
 from evaluator.runs import read_run, run_in_folder
+from evaluator.setup import prepare
 from evaluator.sweeps import sweep_of
 from hygiene.errors import ConfigurationError, KeyFileError
 
@@ -81,3 +82,20 @@ def test_a_finished_run_is_read_without_its_files(tmp_path):
     made = list(run_in_folder(config, tmp_path / "run"))
     (tmp_path / "rows.npz").unlink()
     assert list(run_in_folder(config, tmp_path / "run")) == made == read_run(tmp_path / "run").generations
+
+
+def test_real_rows_that_hardly_differ_are_refused_before_a_network_learns_of_them(tmp_path):
+    """A feature network would divide by their deviation, which is lost: it would see one picture."""
+    rng = np.random.default_rng(0)
+    for name in ("rows", "held"):
+        np.savez(tmp_path / f"{name}.npz", samples=1e-200 * rng.random((60, 8, 8)), labels=rng.integers(3, size=60))
+    config = replace(
+        PLAIN,
+        source=Choice("npz", {"path": str(tmp_path / "rows.npz"), "labels": "labels"}),
+        reference=Choice("npz", {"path": str(tmp_path / "held.npz")}),
+        features=Choice("lenet"),
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"the real rows differ by 9.\d+e-201 at most, which is lost when squared"
+    ):
+        prepare(config)

@@ -5,10 +5,11 @@ from math import log
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from evaluator.geometry import LARGEST
-from evaluator.metrics import METRICS, Reference, measure
+from evaluator.geometry import LARGEST, NARROWEST
+from evaluator.metrics import METRICS, Reference, Settings, measure
 from evaluator.metrics import neighbours as neighbours_module
 from evaluator.metrics.diversity import diversity, vendi, vendi_of_kernel
 from evaluator.metrics.frechet import frechet, gaussian_frechet
@@ -66,6 +67,32 @@ class TestEveryMetric:
     def test_the_largest_numbers_are_measured(self, metric: Callable[..., dict[str, float]]) -> None:
         real, synthetic = normal(0, 80, 6, LARGEST / 10), normal(1, 70, 6, LARGEST / 10)
         assert all(np.isfinite(value) for value in metric(whole_reference(real), synthetic).values())
+
+    @pytest.mark.parametrize("torch_device", [None, "cpu"])
+    @pytest.mark.parametrize("scale", [NARROWEST, 1e-20, 1e-5, 1e5, LARGEST / 10])
+    @pytest.mark.parametrize("columns", [6, 100])
+    def test_the_unit_of_the_data_is_free(
+        self, monkeypatch: pytest.MonkeyPatch, torch_device: str | None, scale: float, columns: int
+    ) -> None:
+        """Squared distances go with its square, all else stays; but `kid`, whose kernel has a scale of its own."""
+        device = None if torch_device is None else torch.device(torch_device)
+        monkeypatch.setattr(neighbours_module.neighbours_torch, "device_for", lambda _: device)
+        rows = [normal(seed, 60, columns, size) for seed, size in enumerate((1.0, 0.8, 1.2))]
+        chosen: Settings = {name: {} for name in METRICS if name not in ("kid", "class_entropy", "class_counts")}
+        here, there = (
+            measure(Reference(unit * rows[0], training=unit * rows[2]), unit * rows[1], chosen) for unit in (1, scale)
+        )
+        squared = {name: value * scale**2 for name, value in here.items() if name.startswith("frechet")}
+        assert there == pytest.approx(here | squared, rel=1e-6, abs=0)
+
+    @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+    def test_real_rows_whose_differences_are_lost_when_squared_are_refused(
+        self, metric: Callable[..., dict[str, float]]
+    ) -> None:
+        with pytest.raises(
+            ConfigurationError, match=r"real features differ by \S+e-200 at most, which is lost when sq"
+        ):
+            metric(normal(0, 20, 4, 1e-200), normal(1, 20, 4, 1e-200))
 
     def test_measure_names_what_exists(self) -> None:
         real = normal(0, 20, 4)
