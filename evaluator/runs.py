@@ -22,7 +22,9 @@ from evaluator.generation import Generation, State
 from evaluator.ground_checks import check_unread
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
+from evaluator.models.base import Trainable
 from evaluator.reading import refused
+from evaluator.row_parts import parts_of
 from evaluator.run_inputs import claim_generator, claim_ground, stored_features
 from evaluator.run_state import as_json, read_state, store_end, store_state, write_whole
 from evaluator.setup import Setup, check_choices, floors, prepare
@@ -31,6 +33,7 @@ from hygiene.ledger import OWN, locked
 
 CONFIG, FLOORS, ROWS, SAMPLES = "config.json", "floors.json", "generations.jsonl", "samples"
 MODELS = "models"
+SMALL = 1 << 27  # bytes of rows that every finished run of many may keep
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,18 @@ class OpenRun:
         if step.state is None:
             return
         self._models.store(step.state)
-        if step.generation < self.config.generations or (self._keeps and self._models.need_rows(step.state)):
+        if step.generation < self.config.generations or self._keeps_rows(step.state):
             self._pool_parts = store_state(self._folder, step.state, self._pool_parts)
         else:
             store_end(self._folder, step.state)
         self._models.forget(step.generation - 1)
+
+    def _keeps_rows(self, state: State) -> bool:
+        """Of one run among many a small pool only, and beside a trained model: others are soon run again."""
+        small = (
+            isinstance(state.model, Trainable) and sum(each.nbytes for each in parts_of(state.training_set)) <= SMALL
+        )
+        return self._models.need_rows(state) and (self._keeps or small)
 
 
 @contextmanager
@@ -98,7 +108,8 @@ def opened(
     process is writing to.
 
     checkpoints  which fitted models stay in models/: none, last, all; a run that goes on reads its last one there
-    keeps        whether a finished run keeps its rows as well, where more generations could not go on without them
+    keeps        whether a finished run keeps its rows as well, where more generations could not go on without them;
+                 otherwise it keeps a pool that is small and whose model was trained
     """
     check_choices(config)
     models = Checkpoints(folder / MODELS, config, checkpoints, tell)

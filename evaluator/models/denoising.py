@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,8 @@ INSTALL = "pip install 'hygiene-toolkit[diffusion]'"
 DROPOUT = 0.1  # share of pictures that the network sees without their condition (Ho and Salimans 2022)
 AT_ONCE = 256  # pictures sampled in one batch, if they are small
 PIXELS = 2**18  # of all pictures of one batch
+TOLD = r"Dynamo detected a call to a `functools\.lru_cache`-wrapped function at 'upsampling\.py:"
+"""Of diffusers' question for torch's version, whose answer stays the same."""
 OTHER = 1  # what tells the seed of a network's own dropout from that of noise
 
 
@@ -49,7 +52,10 @@ class Denoiser:
         """What to call: the network, on a GPU made into few kernels, once."""
         import torch
 
-        return torch.compile(self.network) if self.device == "cuda" else self.network
+        if self.device != "cuda":
+            return self.network
+        warnings.filterwarnings("ignore", TOLD, UserWarning)
+        return torch.compile(self.network)
 
     def take(self, weights: Weights) -> None:
         """Become the trained network that gave `weights`. It wants no gradients: one that does rounds differently."""

@@ -157,8 +157,24 @@ class TestASweep:
         assert [step.seconds > 0 for step in steps] == [False] * 2 + [True] * 3
         assert not list(tmp_path.glob(".tmp-*"))
 
-    def test_begins_anew_where_a_run_cannot_go_on(self, tmp_path: Path) -> None:
-        """A sweep keeps no pool of a finished run, as it may have many; an unfinished one still has it."""
+    @pytest.mark.parametrize("config", [GROWING, replace(GROWING, tagging=TAGGED, filter=Filter("simulated", tpr=0.5))])
+    def test_goes_on_from_a_small_pool(self, config: LoopConfig, tmp_path: Path) -> None:
+        list(stored_arms([config], tmp_path / "whole", 1))
+        list(stored_arms([replace(config, generations=2)], tmp_path / "grown", 1))
+        ((_, steps),) = stored_arms([config], tmp_path / "grown", 1)
+        assert [step.seconds > 0 for step in steps] == [False] * 2 + [True] * 3
+        assert content(tmp_path / "grown").items() >= content(tmp_path / "whole").items()
+
+    @pytest.mark.parametrize("model", [Choice("kde"), Choice("gaussian")])
+    def test_keeps_no_rows_where_models_are_soon_fitted(self, model: Choice, tmp_path: Path) -> None:
+        config = replace(GROWING, model=model, generations=2)
+        list(stored_arms([config], tmp_path, 1))
+        assert not (tmp_path / run_name(config) / "pool").exists()
+        assert (tmp_path / run_name(config) / "state.npz").stat().st_size < 2000
+
+    def test_begins_anew_where_a_run_cannot_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A sweep keeps no large pool of a finished run, as it may have many; an unfinished one still has it."""
+        monkeypatch.setattr("evaluator.runs.SMALL", 2 * 60 * 4 * 8 - 1)  # real rows, and one generation's
         short = replace(GROWING, generations=2)
         list(stored_arms([short], tmp_path, 1))
         assert not (tmp_path / run_name(short) / "pool").exists()

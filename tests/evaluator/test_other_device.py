@@ -5,6 +5,8 @@ drawn by another device's generator, breaks on the meta device as well.
 """
 
 import contextlib
+import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import torch
 
 from evaluator.models import ddpm_unet, denoising, make_model, pictures, pipeline, stylegan2, wgan_gp_images
 
+MODULES = (pictures, ddpm_unet, denoising, pipeline, stylegan2, wgan_gp_images)
 ROWS = np.random.default_rng(3).random((24, 64))
 MODELS = [
     ("ddpm_unet", {"steps": 1, "sampling_steps": 2, "clusters": 3, "width": 8}),
@@ -62,7 +65,7 @@ def meta(monkeypatch):
         monkeypatch.setattr(torch.Tensor, name, brought(getattr(torch.Tensor, name)))
     adam = torch.optim.Adam
     monkeypatch.setattr(torch.optim, "Adam", lambda *args, fused, **options: adam(*args, **options))
-    for module in (pictures, ddpm_unet, denoising, pipeline, stylegan2, wgan_gp_images):
+    for module in MODULES:
         here = {
             "check_device": lambda device: None,
             "check_machine": lambda device: None,
@@ -126,3 +129,71 @@ def test_what_stays_on_the_cpu_is_seen(meta, monkeypatch, name, parameters):
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, *args, **options: tensor)
     with pytest.raises(RuntimeError, match=r"(?i)device|meta"):
         make_model(name, device="meta", **parameters).fit(ROWS, np.random.default_rng(0))
+
+
+@pytest.fixture
+def bfloat16():
+    """Sets the precision of the models to a GPU's, or back; to a GPU's at first."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def choose(half):
+            patch.undo()
+            for module in MODULES:
+                if half and hasattr(module, "precision"):
+                    patch.setattr(module, "precision", lambda _: torch.autocast("cpu", dtype=torch.bfloat16))
+
+        choose(True)
+        yield choose
+
+
+HALVED = [
+    ("ddpm_unet", {"order": 1}),
+    ("ddpm_unet", {"order": 1, "eta": 1.0, "clusters": 3}),
+    ("ddpm_unet", {"order": 2}),
+    ("stylegan2", {}),
+    ("stylegan2", {"mixing": 0.5}),
+    ("pipeline", {"steps": 2, "fit_steps": 1, "batch": 2}),
+]
+TRAINED = {
+    "ddpm_unet": {"steps": 4, "batch": 8, "sampling_steps": 3, "width": 8},
+    "stylegan2": {"steps": 4, "batch": 4},
+}
+
+
+@pytest.mark.parametrize(("name", "parameters"), HALVED, ids=str)
+def test_a_gpus_precision_is_that_of_network_passes_alone(bfloat16, name, parameters, request):
+    """What is learned, stored and sampled stays float32, near what float32 samples of the same weights."""
+    rows, told = ROWS, TRAINED.get(name, {}) | parameters
+    if name == "pipeline":
+        rows, told = np.random.default_rng(3).random((6, 192)), told | {"path": str(request.getfixturevalue("ldm"))}
+
+    def restored(weights):
+        model = make_model(name, **told)
+        model.restore(weights)
+        return model.sample(16, 0.8, np.random.default_rng(1))
+
+    model = make_model(name, **told)
+    model.fit(rows, np.random.default_rng(0))
+    made, weights = model.sample(16, 0.8, np.random.default_rng(1)), model.weights()
+    assert made.dtype == np.float64
+    assert np.isfinite(made).all()
+    assert {value.dtype for value in weights.values()} <= {np.dtype("float32"), np.dtype("float64")}
+    np.testing.assert_array_equal(restored(weights), made)
+    bfloat16(False)
+    gap = np.abs(restored(weights) - made).mean() / made.std()
+    assert 0 < gap < 0.02  # 2⁻⁹ is what bfloat16 rounds by
+
+
+DYNAMO = "Dynamo detected a call to a `functools.lru_cache`-wrapped function"
+
+
+def test_a_compiled_network_leaves_out_one_warning_and_no_other(monkeypatch):
+    from diffusers.models.upsampling import Upsample2D
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))  # traced, and not made into kernels
+    network = denoising.Denoiser(Upsample2D(8, use_conv=True), None, "cuda")
+    with warnings.catch_warnings(record=True) as found, torch.autocast("cpu", dtype=torch.bfloat16):
+        warnings.simplefilter("always")
+        network.compiled(torch.zeros(1, 8, 4, 4, dtype=torch.bfloat16))
+        warnings.warn(f"{DYNAMO} at 'mine.py:1'", stacklevel=1)
+    assert [str(each.message) for each in found if DYNAMO in str(each.message)] == [f"{DYNAMO} at 'mine.py:1'"]
