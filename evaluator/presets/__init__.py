@@ -19,6 +19,7 @@ from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.mnist_ddpm import mnist_ddpm
 from evaluator.presets.mnist_wgan import mnist_wgan
 from evaluator.presets.recall import recall_u_curve
+from evaluator.presets.recall_learned import recall_learned
 from evaluator.presets.rosenbrock import rosenbrock_flow
 from hygiene.errors import ConfigurationError
 
@@ -35,6 +36,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-mnist-wgan": mnist_wgan,
     "mad-ffhq-stylegan2": ffhq_stylegan2,
     "recall-u-curve": recall_u_curve,
+    "recall-u-curve-learned": recall_learned,
     "mark-amplification": mark_amplification,
     "mark-amplification-learned": mark_learned,
     "mark-amplification-pixels": mark_pixels,
