@@ -47,7 +47,15 @@ def test_the_table_has_a_line_per_generation_and_the_floor(call):
     assert {"frechet_distance", "manifold_recall", "tpr", "raw_mark", "published_mark"} <= set(columns)
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "real"]
     assert "k = 5" in legend
-    assert "4 sd" in legend
+    assert legend.endswith("marks in units of the strength (4 sd)")
+
+
+def test_the_unit_of_marks_in_pictures_is_their_own(call, tmp_path):
+    source, model, tagging = '"crops", size = 28, count = 100', '"kde"', '{mode = "blind", codec = "spread"}'
+    text = TOML.replace('"gaussian", dimension = 3', source).replace('"gaussian"', model)
+    (tmp_path / "loop.toml").write_text(text.replace('{mode = "informed"}', tagging))
+    legend = call("loop.toml", "--out", "run").stdout.splitlines()[-1]
+    assert legend.endswith("marks in units of what tagging adds to real pictures")
 
 
 def test_shares_of_a_filter_are_no_columns_where_there_is_none(call, tmp_path):
