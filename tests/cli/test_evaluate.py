@@ -87,6 +87,9 @@ def test_a_byte_order_mark_is_no_mistake_and_a_sweep_is_told_as_one(call, tmp_pa
     result = call("sweep.toml", "--out", "grid")
     assert result.exit_code == 2
     assert "sweep.toml has seeds, as a sweep does: run it with `hygiene sweep`" in result.stderr
+    (tmp_path / "sweep.toml").write_text(f"seed = [1, 2]\n{TOML}".replace("tpr = 0.5", "tpr = [0.0, 0.5]"))
+    told = call("sweep.toml", "--out", "grid").stderr
+    assert "sweep.toml has a list as seed, a list as filter.tpr, as a sweep does: run it with `hygiene sweep`" in told
 
 
 def test_progress_says_how_long_the_rest_takes(monkeypatch, capsys):
