@@ -164,5 +164,7 @@ def _legend(record: "RunRecord") -> str:
     neighbours = record.floors.get("k")
     parts = [f"last line: real against real (the floor); features: {config.features.name}"]
     parts += [f"k = {neighbours:.0f}"] if neighbours else []
-    parts += [f"marks in units of the strength ({config.tagging.alpha:g} sd)"] if record.key_digest else []
+    own = f"the strength ({config.tagging.alpha:g} sd)"
+    unit = own if config.tagging.codec == "vectors" else "what tagging adds to real pictures"
+    parts += [f"marks in units of {unit}"] if record.key_digest else []
     return "; ".join(parts)

@@ -206,9 +206,22 @@ class LoopConfig:
 def load_config(path: Path) -> LoopConfig:
     """Read a TOML file."""
     values = read_toml(path)
-    if found := [name for name in ("seeds", "sweep", "arm") if name in values]:
+    found = [name for name in ("seeds", "sweep", "arm") if name in values]
+    if found := found or [f"a list as {name}" for name in _listed(values)]:
         raise ConfigurationError(f"{path} has {', '.join(found)}, as a sweep does: run it with `hygiene sweep`")
     return LoopConfig.from_dict(values)
+
+
+def _listed(values: Mapping[str, Any]) -> list[str]:
+    """Dotted names of lists among the loop's own fields; parameters of a model may be lists."""
+    tables = {"": values, **{f"{name}.": values.get(name) for name in ("filter", "tagging", "processing")}}
+    return [
+        f"{above}{name}"
+        for above, table in tables.items()
+        if isinstance(table, Mapping)
+        for name, value in table.items()
+        if isinstance(value, list)
+    ]
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -85,6 +85,10 @@ def _check_loop(config: "LoopConfig") -> None:
         )
     else:
         _refuse_unless(config.n_r > 0, f"n_r is 0 in {loop}: give the real samples per generation")
+    _refuse_unless(
+        config.size >= 2 or config.generations == 1,
+        f"n_s is {config.n_s} in {loop}: a model learns from 2 samples or more, give more",
+    )
     _refuse_unless(tide or config.initial_odds is None, f"initial_odds is given in {loop}: only rising_tide has a tide")
     if tide and config.initial_odds is not None:
         _refuse_unless(config.initial_odds > 0, f"initial_odds is {config.initial_odds}, expected more than 0")

@@ -151,7 +151,8 @@ class LoopRun:
         except InfeasibleError as error:
             raise InfeasibleError(f"generation {t}: {error}") from None
         if len(training.rows) < 2:
-            raise InfeasibleError(f"generation {t}: the filter left {len(training.rows)} samples: lower its recall")
+            left = f"the filter left {len(training.rows)} of {self.config.size} samples, expected 2 or more"
+            raise InfeasibleError(f"generation {t}: {left}: let it exclude less")
         return training, counts, State(t, training.rows, pool, threshold)
 
     def gate(self, state: State, model: GenerativeModel) -> tuple[Gate, float | None]:

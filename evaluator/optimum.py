@@ -8,14 +8,15 @@ from numpy.typing import ArrayLike, NDArray
 from hygiene.errors import ConfigurationError
 
 RESAMPLES = 4000
+ROUNDING = 1e-12  # of the largest sum: nearer ones are equal
 
 
 @dataclass(frozen=True)
 class Best:
     """The point of a grid at which the mean over seeds is least.
 
-    low, high  points between which 95 % of the bootstrap's choices lie; equal to `point` with one seed, which is
-               no evidence of precision
+    low, high  points between which 95 % of the bootstrap's choices lie, all of those that tie; with one seed they are
+               that seed's own, which is no evidence of precision
     value      the mean there
     """
 
@@ -36,16 +37,17 @@ def least(points: ArrayLike, values: ArrayLike, confidence: float = 0.95) -> Bes
     if table.ndim != 2 or grid.shape != table.shape[1:] or not table.size:
         raise ConfigurationError(f"{grid.shape} points with values {table.shape}, expected [p] and [seeds, p]")
     mean = table.mean(axis=0)
-    chosen = _resampled_choices(table)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(grid[chosen], [tail, 1 - tail], method="inverted_cdf")
+    tied, tail = _resampled_choices(table), (1 - confidence) / 2
+    low = np.quantile(np.where(tied, grid, np.inf).min(axis=1), tail, method="inverted_cdf")
+    high = np.quantile(np.where(tied, grid, -np.inf).max(axis=1), 1 - tail, method="inverted_cdf")
     best = int(np.argmin(mean))
     return Best(float(grid[best]), float(low), float(high), float(mean[best]))
 
 
-def _resampled_choices(table: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of the least mean in every resample of the rows, [RESAMPLES]."""
+def _resampled_choices(table: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which columns have the least mean in every resample of the rows, [RESAMPLES, p]; several where they tie."""
     seeds = len(table)
     counts = np.random.default_rng(0).multinomial(seeds, np.full(seeds, 1 / seeds), RESAMPLES)
-    chosen: NDArray[np.intp] = np.argmin(counts @ table, axis=1)
-    return chosen
+    sums = counts @ table
+    tied: NDArray[np.bool_] = sums <= sums.min(axis=1, keepdims=True) + ROUNDING * np.abs(sums).max()
+    return tied

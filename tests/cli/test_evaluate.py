@@ -47,7 +47,15 @@ def test_the_table_has_a_line_per_generation_and_the_floor(call):
     assert {"frechet_distance", "manifold_recall", "tpr", "raw_mark", "published_mark"} <= set(columns)
     assert [line.split()[0] for line in lines] == ["1", "2", "3", "real"]
     assert "k = 5" in legend
-    assert "4 sd" in legend
+    assert legend.endswith("marks in units of the strength (4 sd)")
+
+
+def test_the_unit_of_marks_in_pictures_is_their_own(call, tmp_path):
+    source, model, tagging = '"crops", size = 28, count = 100', '"kde"', '{mode = "blind", codec = "spread"}'
+    text = TOML.replace('"gaussian", dimension = 3', source).replace('"gaussian"', model)
+    (tmp_path / "loop.toml").write_text(text.replace('{mode = "informed"}', tagging))
+    legend = call("loop.toml", "--out", "run").stdout.splitlines()[-1]
+    assert legend.endswith("marks in units of what tagging adds to real pictures")
 
 
 def test_shares_of_a_filter_are_no_columns_where_there_is_none(call, tmp_path):
@@ -79,6 +87,9 @@ def test_a_byte_order_mark_is_no_mistake_and_a_sweep_is_told_as_one(call, tmp_pa
     result = call("sweep.toml", "--out", "grid")
     assert result.exit_code == 2
     assert "sweep.toml has seeds, as a sweep does: run it with `hygiene sweep`" in result.stderr
+    (tmp_path / "sweep.toml").write_text(f"seed = [1, 2]\n{TOML}".replace("tpr = 0.5", "tpr = [0.0, 0.5]"))
+    told = call("sweep.toml", "--out", "grid").stderr
+    assert "sweep.toml has a list as seed, a list as filter.tpr, as a sweep does: run it with `hygiene sweep`" in told
 
 
 def test_progress_says_how_long_the_rest_takes(monkeypatch, capsys):

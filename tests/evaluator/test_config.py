@@ -38,6 +38,10 @@ REFUSED = {
     "unknown filter": ({**FRESH, "filter": {"mode": "off"}}, "filter.mode is 'off': choose one of none, simul"),
     "unknown tagging": ({**FRESH, "tagging": {"mode": "loud"}}, "tagging.mode is 'loud': choose one of none, bl"),
     "real data in a synthetic loop": ({**SYNTHETIC, "n_r": 5}, "n_r is 5 in fully_synthetic"),
+    "one row to learn from": (
+        {**SYNTHETIC, "n_s": 1, "n_measure": 50},
+        "n_s is 1 in fully_synthetic: a model learns from 2 samples or more",
+    ),
     "real count in a tide": ({**TIDE, "n_r": 5}, "n_r is 5 in rising_tide"),
     "no real data in a fresh loop": ({**FRESH, "n_r": 0}, "n_r is 0 in fresh_data"),
     "tide with a growing pool": ({**TIDE, "pool": "all"}, "pool = all with a top-up"),

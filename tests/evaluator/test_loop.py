@@ -160,7 +160,10 @@ def test_unknown_choices_are_refused_before_the_first_generation(change, message
 
 def test_a_filter_that_leaves_nothing_is_an_error_with_the_generation():
     config = LoopConfig(**{**FRESH, "loop": "fully_synthetic", "n_r": 0}, filter=Filter("simulated", tpr=0.999))
-    with pytest.raises(InfeasibleError, match=r"generation 2: the filter left [01] samples"):
+    with pytest.raises(
+        InfeasibleError,
+        match=r"generation 2: the filter left [01] of 30 samples, expected 2 or more: let it exclude less",
+    ):
         rows_of(config)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.optimum import least
+from evaluator.optimum import Best, least
 from hygiene.errors import ConfigurationError
 
 GRID = [0.0, 0.5, 0.9, 1.0]
@@ -21,6 +21,14 @@ def test_the_interval_holds_the_points_that_noise_cannot_tell_apart():
     values = np.array([3.0, 1.0, 1.0, 3.0]) + rng.normal(0, 0.5, (20, 4))
     best = least(GRID, values)
     assert (best.low, best.high) == (0.5, 0.9)
+
+
+def test_points_that_tie_are_all_in_the_interval():
+    """As of a share that is 1 everywhere: no point loses, and the first one is no better than the others."""
+    assert least(GRID, np.ones((5, 4))) == Best(0.0, 0.0, 1.0, 1.0)
+    tied = least(GRID, np.array([3.0, 0.1, 0.1, 3.0]) + np.arange(5.0)[:, None] / 3)
+    assert (tied.point, tied.low, tied.high) == (0.5, 0.5, 0.9)
+    assert least(GRID[::-1], np.ones((5, 4))).low == 0.0
 
 
 def test_more_seeds_narrow_the_interval():

@@ -210,6 +210,19 @@ def test_a_metric_that_one_kind_of_loop_will_measure_is_taken(metric):
     assert sweep_of(values).goal.metric == metric
 
 
+def test_a_field_is_searched_where_only_some_loops_have_it(tmp_path):
+    """As filter.tpr beside an arm without a filter; said by name it was refused for the value of that arm."""
+    arms = [{"filter": {"mode": "none"}}, {"filter": {"mode": "simulated", "tpr": [0.0, 0.9]}}]
+    values = {name: value for name, value in BASE.items() if name != "filter"}
+    summaries = [
+        run_sweep(sweep_of(values | {"arm": arms, "sweep": {"last": 2} | over}), tmp_path / str(len(over)))
+        for over in ({}, {"over": "filter.tpr"})
+    ]
+    assert summaries[0]["best"] == summaries[1]["best"]
+    (best,) = summaries[1]["best"]
+    assert best["settings"]["filter.mode"] == "simulated"
+
+
 def test_what_is_a_share_of_nothing_in_every_loop_is_told_after_one_of_them(tmp_path):
     values = BASE | {"filter": {"mode": "simulated", "tpr": 0.0}, "seeds": 3, "sweep": {"metric": "ppv"}}
     with pytest.raises(ConfigurationError, match=r"sweep.metric is 'ppv', which no loop measured: .*frechet_distance"):
