@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluator.config import LoopConfig, build_record, read_toml
+from evaluator.config import LoopConfig, build_record
+from evaluator.config_files import read_toml
 from evaluator.ground_checks import check_unread
 from evaluator.metrics import MEASURES
 from evaluator.readings import among, names_of
