@@ -97,7 +97,7 @@ def evaluate(
 
 def _run(path: Path, out: Path, pictures: bool, checkpoints: str) -> "RunRecord":
     """Run to the end, and draw it if asked; warnings and progress go to stderr."""
-    from evaluator.config import load_config
+    from evaluator.config_files import load_config
     from evaluator.run_pictures import left_out, write_pictures
     from evaluator.runs import read_run, run_in_folder
     from evaluator.threads import one_thread

@@ -1,9 +1,7 @@
 """What one self-consuming loop is: every choice in one frozen, printable record, checked when it is made."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
 from evaluator.config_checks import check
@@ -201,37 +199,6 @@ class LoopConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> "LoopConfig":
         """The configuration that a parsed TOML or JSON file holds; unknown fields are refused by name."""
         return build_record(cls, values, "the configuration")
-
-
-def load_config(path: Path) -> LoopConfig:
-    """Read a TOML file."""
-    values = read_toml(path)
-    found = [name for name in ("seeds", "sweep", "arm") if name in values]
-    if found := found or [f"a list as {name}" for name in _listed(values)]:
-        raise ConfigurationError(f"{path} has {', '.join(found)}, as a sweep does: run it with `hygiene sweep`")
-    return LoopConfig.from_dict(values)
-
-
-def _listed(values: Mapping[str, Any]) -> list[str]:
-    """Dotted names of lists among the loop's own fields; parameters of a model may be lists."""
-    tables = {"": values, **{f"{name}.": values.get(name) for name in ("filter", "tagging", "processing")}}
-    return [
-        f"{above}{name}"
-        for above, table in tables.items()
-        if isinstance(table, Mapping)
-        for name, value in table.items()
-        if isinstance(value, list)
-    ]
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """What a configuration file holds; refuses one that cannot be read or is not TOML."""
-    try:
-        return tomllib.loads(path.read_text("utf-8-sig"))
-    except OSError as error:
-        raise ConfigurationError(f"cannot read the configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from None
 
 
 def build_record(record: type[Record], values: Any, where: str) -> Record:

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from evaluator.config import LoopConfig, build_record, read_toml
+from evaluator.config import LoopConfig, build_record
+from evaluator.config_files import read_toml
 from evaluator.ground_checks import check_unread
 from evaluator.metrics import MEASURES
 from evaluator.readings import among, names_of
@@ -173,15 +174,19 @@ def _config(values: dict[str, Any]) -> LoopConfig:
 
 def _points(configs: Sequence[LoopConfig]) -> tuple[Point, ...]:
     """Named by the fields in which they differ."""
-    names = [run_name(config) for config in configs]
-    if len(set(names)) < len(names):
-        raise ConfigurationError("two combinations of the sweep are the same loop: leave one of them out")
     flat = [_flat(asdict(config)) for config in configs]
     fields = list(dict.fromkeys(name for each in flat for name in each))
     varied = [name for name in fields if any(each.get(name) != flat[0].get(name) for each in flat)]
-    return tuple(
+    points = tuple(
         Point({name: each.get(name) for name in varied}, config) for each, config in zip(flat, configs, strict=True)
     )
+    known: set[str] = set()
+    for point in points:
+        if (name := run_name(point.config)) in known:
+            told = ", ".join(f"{field} = {value}" for field, value in point.settings.items()) or "all alike"
+            raise ConfigurationError(f"two combinations of the sweep are the same loop ({told}): leave one of them out")
+        known.add(name)
+    return points
 
 
 def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -201,6 +206,9 @@ def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _check_goal(goal: Goal, points: Sequence[Point]) -> None:
     _check_metric(goal, [point.config for point in points])
+    shortest = min(point.config.generations for point in points)
+    if goal.last > shortest:
+        raise ConfigurationError(f"sweep.last is {goal.last}, a loop has {shortest} generations: expected no more")
     fields = list(points[0].settings)
     if goal.over is None:
         return

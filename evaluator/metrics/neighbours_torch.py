@@ -64,11 +64,13 @@ def balls(
 
 
 def _sent(a: Rows, b: Rows, device: "torch.device") -> "tuple[torch.Tensor, torch.Tensor]":
-    """Both on the device, about the mean of the second: expanding squares loses digits far from 0."""
+    """Both on the device, about the median of the second: expanding squares loses digits far from 0, where one row that
+    came out far away would have drawn a mean."""
     import torch
 
-    centre = b.mean(axis=0)
-    return torch.from_numpy(a - centre).to(device), torch.from_numpy(b - centre).to(device)
+    left, right = (torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in (a, b))
+    centre = right.median(dim=0).values
+    return left - centre, right - centre
 
 
 def _blocks(a: "torch.Tensor", b: "torch.Tensor") -> "Iterator[tuple[int, torch.Tensor]]":

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from cli.evaluate import EXAMPLE, _progress, _short
 from cli.main import main
-from evaluator.config import load_config
+from evaluator.config_files import load_config
 from evaluator.features import FEATURES
 from evaluator.generation import Generation
 from evaluator.models import MODELS, PLUGGED

@@ -6,7 +6,8 @@ import tomllib
 import pytest
 import torch
 
-from evaluator.config import Choice, Filter, LoopConfig, Tagging, load_config
+from evaluator.config import Choice, Filter, LoopConfig, Tagging
+from evaluator.config_files import load_config
 from evaluator.setup import prepare
 from hygiene.errors import ConfigurationError
 

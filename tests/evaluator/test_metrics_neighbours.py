@@ -157,6 +157,22 @@ def test_torch_agrees_with_numpy(scene: Callable[[int, int], Floats], monkeypatc
         np.testing.assert_array_equal(here, there)
 
 
+@pytest.mark.parametrize("far", [1e9, 1e12, 1e19])
+def test_torch_is_not_misled_by_a_row_far_away(far: float) -> None:
+    """As a generator whose training falls apart makes some: the others keep their neighbours."""
+    real, synthetic, cpu = normal(0, 90, 6), normal(1, 70, 6), torch.device("cpu")
+    synthetic[3, 2] = far
+    radii, others = (nearest(rows, rows, 5, same=True)[:, -1] for rows in (real, synthetic))
+    found = neighbours_torch.nearest(synthetic, synthetic, 5, True, cpu)[:, -1]
+    np.testing.assert_allclose(found, others, rtol=1e-12)
+    for here, there in zip(
+        balls(real, synthetic, radii, others),
+        neighbours_torch.balls(real, synthetic, radii, others, cpu),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(here, there)
+
+
 def test_a_device_takes_large_work_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours_torch, "_cuda", lambda: torch.device("cpu"))
     assert neighbours_torch.device_for(neighbours_torch.LEAST - 1) is None
