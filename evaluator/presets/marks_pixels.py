@@ -131,7 +131,7 @@ def mark_colours(scale: str) -> Preset:
             svd(vae, loop=FRESH, ways=BASIC[:2]),
             rivagan(vae, loop=FRESH, ways=(*BASIC[:2], HALVED, RECALLED)),
             *(codec(gan, loop=CLOSED, ways=BASIC[:2]) for codec in (svd, rivagan)),
-            rivagan(unet, loop=CLOSED, ways=BASIC[:2]),
+            *(rivagan(unet, loop=loop, ways=BASIC[:2]) for loop in SHARES),
         ]
     about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
     return twins_preset("mark-amplification-colours", about, base, cases)

@@ -71,6 +71,7 @@ WAYS_OF_TAGGING = {
     ("mark-amplification-colours", "vae", "rivagan", "fully_synthetic"): ("blind", "rotating keys"),
     ("mark-amplification-colours", "vae", "rivagan", "fresh_data"): ("blind", "half tag", "filter recall .9"),
     ("mark-amplification-colours", "ddpm_unet", "rivagan", "fully_synthetic"): ("blind",),
+    ("mark-amplification-colours", "ddpm_unet", "rivagan", "fresh_data"): ("blind",),
     ("mark-amplification-colours", "wgan_gp_images", "dwt_dct_svd", "fully_synthetic"): ("blind",),
     ("mark-amplification-pixels", "ddpm_mlp", "spread", "fresh_data"): (
         "blind", "rotating keys", "half tag", "filter p ≤ 1e-6", "filter recall .9"
