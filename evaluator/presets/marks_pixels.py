@@ -29,11 +29,14 @@ LAWFUL = ("gaussian", "kde")  # keep their training set's mean, so the laws hold
 CLOSED, FRESH = "fully_synthetic", "fresh_data"
 SHARES = {CLOSED: 1.0, FRESH: HALF}
 UNTAGGED, SMALLER = "untagged", "blind, half size, JPEG 75, filter p ≤ 1e-6"
-ROTATING = "blind, rotating keys"
+ROTATING, HALVED = "blind, rotating keys", "blind, half tag"
 FILTERED, COMPRESSED = "blind, filter p ≤ 1e-6", "blind, JPEG 75, filter p ≤ 1e-6"
+RECALLED = "blind, filter recall .9"
 MAX_P = 1e-6
 GAN = Choice("wgan_gp_images", {"steps": 300})  # a quarter of a minute of CPU time for 600 pictures
+MLP = Choice("ddpm_mlp", {"steps": 1500})
 UNET = Choice("ddpm_unet", {"steps": 300, "width": 8, "batch": 16, "rate": 5e-3, "sampling_steps": 25})
+SIDES = {"dwt_dct_svd": 40, "rivagan": 32}  # pixels, the smallest that take these codecs' marks
 PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
 
 WAYS: dict[str, tuple[dict[str, Any], Filter, Processing]] = {
@@ -41,9 +44,9 @@ WAYS: dict[str, tuple[dict[str, Any], Filter, Processing]] = {
     "blind": ({"mode": "blind"}, Filter(), Processing()),
     "informed": ({"mode": "informed"}, Filter(), Processing()),
     ROTATING: ({"mode": "blind", "rotate": True}, Filter(), Processing()),
-    "blind, half tag": ({"mode": "blind", "adoption": 0.5}, Filter(), Processing()),
+    HALVED: ({"mode": "blind", "adoption": 0.5}, Filter(), Processing()),
     FILTERED: ({"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing()),
-    "blind, filter recall .9": ({"mode": "blind"}, Filter("detector", recall=0.9), Processing()),
+    RECALLED: ({"mode": "blind"}, Filter("detector", recall=0.9), Processing()),
     COMPRESSED: (
         {"mode": "blind"}, Filter("detector", max_p=MAX_P), Processing("jpeg", quality=75)
     ),
@@ -100,7 +103,10 @@ def mark_pixels(scale: str, data: Path | None = None) -> Preset:
         spread(vae, loop=FRESH, ways=tuple(way for way in WAYS if way not in ("informed", SMALLER))),
     ]
     if paper:
-        cases.append(spread(Choice("ddpm_mlp", {"steps": 1500}), loop=CLOSED, ways=BASIC[:2]))
+        cases += [
+            spread(MLP, loop=CLOSED, ways=BASIC[:2]),
+            spread(MLP, loop=FRESH, ways=(*BASIC[:2], ROTATING, HALVED, FILTERED, RECALLED)),
+        ]
         cases += [spread(GAN, loop=loop, ways=BASIC[:2]) for loop in SHARES]
         cases.append(spread(UNET, loop=CLOSED, ways=BASIC[:2]))
     about = f"What becomes of spread's mark of {PSNR:g} dB on {pictures.told} where generators learn from it"
@@ -112,15 +118,20 @@ def mark_colours(scale: str) -> Preset:
     paper = scale == "paper"
     base = replace(loop_of(200 if paper else 100, 3), source=Choice("crops"), features=Choice("pca"))
     vae = Choice("vae", {"steps": 300 if paper else 100})
-    turned = (*BASIC, ROTATING) if paper else BASIC
+    svd, rivagan = (partial(Case, codec=codec, side=side) for codec, side in SIDES.items())
+    turned = (ROTATING,) if paper else ()
     cases = [
-        Case(vae, "dwt_dct_svd", CLOSED, turned, side=40),
-        Case(vae, "rivagan", CLOSED, BASIC[:2], side=32),
-        Case(Choice("gaussian"), "rivagan", CLOSED, BASIC[:2], side=32),
+        svd(vae, loop=CLOSED, ways=(*BASIC, *turned)),
+        rivagan(vae, loop=CLOSED, ways=(*BASIC[:2], *turned)),
+        rivagan(Choice("gaussian"), loop=CLOSED, ways=BASIC[:2]),
     ]
     if paper:
+        gan, unet = (_in_colour(model) for model in (GAN, UNET))
         cases += [
-            Case(vae, codec, FRESH, BASIC[:2], side=side) for codec, side in (("dwt_dct_svd", 40), ("rivagan", 32))
+            svd(vae, loop=FRESH, ways=BASIC[:2]),
+            rivagan(vae, loop=FRESH, ways=(*BASIC[:2], HALVED, RECALLED)),
+            *(codec(gan, loop=CLOSED, ways=BASIC[:2]) for codec in (svd, rivagan)),
+            *(rivagan(unet, loop=loop, ways=BASIC[:2]) for loop in SHARES),
         ]
     about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
     return twins_preset("mark-amplification-colours", about, base, cases)
@@ -163,6 +174,10 @@ def _config(base: LoopConfig, case: Case, way: str) -> LoopConfig:
     )
 
 
+def _in_colour(model: Choice) -> Choice:
+    return replace(model, parameters={**model.parameters, "channels": 3})
+
+
 def _sized(source: Choice, side: int) -> Choice:
     return replace(source, parameters={**source.parameters, "size": side})
 
@@ -178,23 +193,23 @@ def _rows(case: Case, way: str, generations: int) -> list[Comparison]:
 
 
 def _panels(cases: list[Case], measured: Measured) -> list[Panel]:
-    """Mean residual, and what the detector's statistic says of raw output, per loop: twins' differences."""
-    drawn = [(case, way) for case in cases for way in case.ways[1:] if way in BASIC]
+    """Of every codec and loop the mean residual and the detector's statistic of raw output: twins' differences."""
     return [
         Panel(
-            f"{title}, {loop.replace('_', ' ')}",
+            f"{title}, {codec}, {loop.replace('_', ' ')}",
             "generation",
             axis,
             [
-                median_curve(f"{case.model.name}, {case.codec}, {way}", paired(case.twins(way), probe, measured))
-                for case, way in drawn
-                if case.loop == loop
+                median_curve(f"{case.model.name}, {way}", paired(case.twins(way), probe, measured))
+                for case in cases
+                if (case.codec, case.loop) == (codec, loop)
+                for way in case.ways
+                if way in BASIC[1:]
             ],
         )
+        for codec, loop in dict.fromkeys((case.codec, case.loop) for case in cases)
         for title, axis, probe in (
-            ("mean residual of raw output", "in units of one tagging", RESIDUAL),
-            ("statistic of raw output", "standard deviations", "raw_mark_sd"),
+            ("mean residual", "raw output, in units of one tagging", RESIDUAL),
+            ("statistic", "raw output, standard deviations", "raw_mark_sd"),
         )
-        for loop in SHARES
-        if any(case.loop == loop for case in cases)
     ]

@@ -5,6 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from evaluator.models import make_model
 from evaluator.presets import make_preset
 from evaluator.presets.base import LoopArm
 from evaluator.presets.marks_twins import RESIDUAL, Twins, paired, residual_transfer
@@ -46,6 +47,57 @@ def test_every_arm_that_tags_has_a_twin_that_differs_in_nothing_else(name, scale
         assert (arm.config.tagging.codec, arm.config.model.name) == tuple(label.split(", ")[1::-1])
 
 
+def test_the_models_of_pictures_learn_three_colours_at_their_sizes():
+    """One step of training, and samples as wide as what was learned from."""
+    rng = np.random.default_rng(0)
+    configs = [arm.config for arm in make_preset("mark-amplification-colours", "paper").arms.values()]
+    kinds = {(each.model.name, each.source.parameters["size"]): each.model for each in configs}
+    chosen = {kind: model for kind, model in kinds.items() if kind[0] in ("wgan_gp_images", "ddpm_unet")}
+    assert set(chosen) == {("wgan_gp_images", 40), ("wgan_gp_images", 32), ("ddpm_unet", 32)}
+    for (name, side), choice in chosen.items():
+        model = make_model(name, **choice.parameters | {"steps": 1, "batch": 2})
+        model.fit(rng.random((2, 3 * side**2)), rng)
+        assert model.sample(2, 1.0, rng).shape == (2, 3 * side**2)
+        assert choice.parameters["channels"] == 3
+
+
+def test_the_small_scale_of_the_colours_trains_no_slow_model():
+    arms = make_preset("mark-amplification-colours", "small").arms
+    assert {arm.config.model.name for arm in arms.values()} == {"vae", "gaussian"}
+    assert len(arms) == 7
+
+
+WAYS_OF_TAGGING = {
+    ("mark-amplification-colours", "vae", "rivagan", "fully_synthetic"): ("blind", "rotating keys"),
+    ("mark-amplification-colours", "vae", "rivagan", "fresh_data"): ("blind", "half tag", "filter recall .9"),
+    ("mark-amplification-colours", "ddpm_unet", "rivagan", "fully_synthetic"): ("blind",),
+    ("mark-amplification-colours", "ddpm_unet", "rivagan", "fresh_data"): ("blind",),
+    ("mark-amplification-colours", "wgan_gp_images", "dwt_dct_svd", "fully_synthetic"): ("blind",),
+    ("mark-amplification-pixels", "ddpm_mlp", "spread", "fresh_data"): (
+        "blind", "rotating keys", "half tag", "filter p ≤ 1e-6", "filter recall .9"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", WAYS_OF_TAGGING)
+def test_an_arm_does_what_its_label_says(loop):
+    name, *words = loop
+    arms = make_preset(name, "paper").arms
+    told = ", ".join(words)
+    found = {label.removeprefix(f"{told}, "): arm.config for label, arm in arms.items() if label.startswith(told)}
+    ways = {way.removeprefix("blind, "): config for way, config in found.items() if way != "untagged"}
+    assert tuple(ways) == WAYS_OF_TAGGING[loop]
+    for way, config in ways.items():
+        assert (config.model.name, config.tagging.codec, config.loop) == tuple(words)
+        assert config.tagging.rotate == (way == "rotating keys")
+        assert config.tagging.adoption == (0.5 if way == "half tag" else 1.0)
+        assert (config.filter.recall, config.filter.max_p) == {
+            "filter p ≤ 1e-6": (None, 1e-6),
+            "filter recall .9": (0.9, None),
+        }.get(way, (None, None))
+        assert config.n_r == (config.n_s if config.loop == "fresh_data" else 0)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_row_reads_its_own_arm_and_twin(name):
     """Of two seeds; each probe of each arm holds a number of its own in the last generation."""
@@ -65,6 +117,27 @@ def test_each_row_reads_its_own_arm_and_twin(name):
         assert not (is_difference and "rotating" in arm and probe != "frechet_distance")  # the twin has other keys
         seen.append((what, arm))
     assert len(set(seen)) == len(seen) > 20
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_line_of_the_plot_is_drawn_once_in_the_panels_of_its_codec_and_loop(name):
+    preset = make_preset(name, "paper")
+    rng = np.random.default_rng(0)
+    measured = {arm: {probe: rng.standard_normal((2, 3)) for probe in PROBES} for arm in preset.arms}
+    drawn = []
+    for panel in preset.panels(measured):
+        title, codec, loop = panel.title.split(", ")
+        probe = "raw_residual" if title.startswith("mean residual") else "raw_mark_sd"
+        assert len(panel.curves) <= 8  # as many as there are colours
+        for curve in panel.curves:
+            model, way = curve.label.split(", ")
+            arm = ", ".join([model, codec, loop.replace(" ", "_"), way])
+            twin = arm.replace(way, "untagged")
+            difference = measured[arm][probe] - measured[twin][probe]
+            np.testing.assert_allclose(curve.median, np.median(difference, axis=0))
+            drawn.append((arm, probe))
+    told = [arm for arm in preset.arms if arm.endswith((", blind", ", informed"))]
+    assert sorted(drawn) == sorted((arm, probe) for arm in told for probe in ("raw_residual", "raw_mark_sd"))
 
 
 def told(what, arms):
