@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -111,9 +112,11 @@ else:
 def start(tmp_path, config: LoopConfig, death: str = "pass") -> subprocess.Popen:
     (tmp_path / "script.py").write_text(SCRIPT.replace("DEATH", death))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # else deaf to it in a background job
     return subprocess.Popen(
         [sys.executable, str(tmp_path / "script.py"), json.dumps(config.to_dict())],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True,
+        preexec_fn=heard,
     )  # fmt: skip
 
 
