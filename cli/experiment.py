@@ -21,7 +21,7 @@ Example:
 @click.option(
     "--scale", default="small", show_default=True, metavar="small|paper",
     help="paper: the sizes of the paper and intervals of use; small: a first look, in seconds to minutes, or with the "
-    "paper's generators of pictures in 20 minutes to two and a half hours.",
+    "paper's generators of pictures in one hour to two and a half.",
 )  # fmt: skip
 @click.option(
     "--data", type=click.Path(path_type=Path), metavar="FOLDER",
