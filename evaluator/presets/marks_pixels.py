@@ -107,8 +107,7 @@ def mark_pixels(scale: str, data: Path | None = None) -> Preset:
             spread(MLP, loop=CLOSED, ways=BASIC[:2]),
             spread(MLP, loop=FRESH, ways=(*BASIC[:2], ROTATING, HALVED, FILTERED, RECALLED)),
         ]
-        cases += [spread(GAN, loop=loop, ways=BASIC[:2]) for loop in SHARES]
-        cases.append(spread(UNET, loop=CLOSED, ways=BASIC[:2]))
+        cases += [spread(model, loop=loop, ways=BASIC[:2]) for model in (GAN, UNET) for loop in SHARES]
     about = f"What becomes of spread's mark of {PSNR:g} dB on {pictures.told} where generators learn from it"
     return twins_preset("mark-amplification-pixels", about, base, cases, pictures.lacks)
 
@@ -130,8 +129,8 @@ def mark_colours(scale: str) -> Preset:
         cases += [
             svd(vae, loop=FRESH, ways=BASIC[:2]),
             rivagan(vae, loop=FRESH, ways=(*BASIC[:2], HALVED, RECALLED)),
-            *(codec(gan, loop=CLOSED, ways=BASIC[:2]) for codec in (svd, rivagan)),
-            *(rivagan(unet, loop=loop, ways=BASIC[:2]) for loop in SHARES),
+            *(codec(model, loop=CLOSED, ways=BASIC[:2]) for model in (gan, unet) for codec in (svd, rivagan)),
+            rivagan(unet, loop=FRESH, ways=BASIC[:2]),
         ]
     about = "What becomes of the marks of dwt_dct_svd and rivagan on crops of photographs, of 40 and 32 pixels a side"
     return twins_preset("mark-amplification-colours", about, base, cases)
