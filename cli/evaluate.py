@@ -13,7 +13,7 @@ from cli.common import note
 
 if TYPE_CHECKING:
     from evaluator.generation import Generation
-    from evaluator.runs import RunRecord
+    from evaluator.run_record import RunRecord
 
 EXAMPLE = """\
 # A rising tide: the real share of the pool halves at every generation, and a filter holds synthetic data back.
@@ -99,7 +99,8 @@ def _run(path: Path, out: Path, pictures: bool, checkpoints: str) -> "RunRecord"
     """Run to the end, and draw it if asked; warnings and progress go to stderr."""
     from evaluator.config_files import load_config
     from evaluator.run_pictures import left_out, write_pictures
-    from evaluator.runs import read_run, run_in_folder
+    from evaluator.run_record import read_run
+    from evaluator.runs import run_in_folder
     from evaluator.threads import one_thread
 
     config = load_config(path)

@@ -19,7 +19,7 @@ from evaluator.charts import RAMP, STYLE, new_figure
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation
 from evaluator.models.base import Rows
-from evaluator.runs import RunRecord, read_run
+from evaluator.run_record import RunRecord, read_run
 from evaluator.setup import Setup, prepare
 from evaluator.sweep_runs import write_csv
 from hygiene.errors import ConfigurationError

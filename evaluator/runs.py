@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,33 +23,27 @@ from evaluator.ground_checks import check_unread
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.models.base import Trainable
-from evaluator.reading import refused
 from evaluator.row_parts import parts_of
-from evaluator.run_inputs import claim_generator, claim_ground, stored_features
+from evaluator.run_inputs import claim_generator, claim_ground
+from evaluator.run_record import (
+    CONFIG,
+    FLOORS,
+    ROWS,
+    SAMPLES,
+    committed_rows,
+    complete_lines,
+    read_generation,
+    samples_path,
+    stored_config,
+    stored_floors,
+)
 from evaluator.run_state import as_json, read_state, store_end, store_state, write_whole
 from evaluator.setup import Setup, check_choices, floors, prepare
 from hygiene.errors import ConfigurationError
 from hygiene.ledger import OWN, locked
 
-CONFIG, FLOORS, ROWS, SAMPLES = "config.json", "floors.json", "generations.jsonl", "samples"
 MODELS = "models"
 SMALL = 1 << 27  # bytes of rows that every finished run of many may keep
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run folder as it was read.
-
-    floors      metrics of real against real, as many samples as a generation is measured on
-    key_digest  of the key that the run tagged with; None without tagging
-    features    {"name", "weights_digest"} of what the metrics looked at; empty before the first generation
-    """
-
-    config: LoopConfig
-    key_digest: str | None
-    floors: dict[str, float]
-    generations: list[Generation]
-    features: dict[str, str | None] = field(default_factory=dict)
 
 
 class OpenRun:
@@ -66,12 +60,12 @@ class OpenRun:
         self._pool_parts = 0  # none is known to be stored, of a run that goes on neither
         write_whole(folder / ROWS, "".join(rows).encode())
         self.config, self._folder, self._models = config, folder, models
-        self.stored = [_generation(folder, t, row) for t, row in enumerate(rows, start=1)]
+        self.stored = [read_generation(folder, t, row) for t, row in enumerate(rows, start=1)]
         self.state = state
 
     @property
     def finished(self) -> bool:
-        return len(self.stored) == self.config.generations and bool(_floors(self._folder))
+        return len(self.stored) == self.config.generations and bool(stored_floors(self._folder))
 
     def begin(self, setup: Setup) -> None:
         """Store what the run stands on, and the floors; refuse to go on through another network, or on other data."""
@@ -116,7 +110,7 @@ def opened(
     key = loop_key(config)
     _open(folder)
     with locked(folder, {}):
-        digest, lines = None if key is None else key.digest, len(_complete_lines(folder))
+        digest, lines = None if key is None else key.digest, len(complete_lines(folder))
         _check_claim(folder, config, digest, lines)
         begun = _begun(folder, config, models)
         write_whole(folder / CONFIG, as_json({"config": config.to_dict(), "key_digest": digest}))
@@ -162,15 +156,6 @@ def lengthened(config: LoopConfig, shorter: Path, folder: Path) -> None:
         os.replace(copy, folder)
 
 
-def read_run(folder: Path) -> RunRecord:
-    """What a run folder holds so far, complete lines only; refuses one that is damaged."""
-    if not (folder / CONFIG).is_file():
-        raise ConfigurationError(f"{folder} is no run folder: it has no {CONFIG}; make one with `hygiene evaluate`")
-    config, key_digest = stored_config(folder)
-    generations = [_generation(folder, t, line) for t, line in enumerate(_complete_lines(folder), start=1)]
-    return RunRecord(config, key_digest, _floors(folder), generations, stored_features(folder))
-
-
 def _open(folder: Path) -> None:
     """Make the folder; refuse one that holds something else than a run."""
     try:
@@ -202,7 +187,7 @@ def _check_claim(folder: Path, config: LoopConfig, digest: str | None, lines: in
 def _begun(folder: Path, config: LoopConfig, models: Checkpoints) -> tuple[list[str], State | None]:
     """The rows and the state to go on from; none where the run starts."""
     state = read_state(folder)
-    rows = _committed_rows(folder, state)
+    rows = committed_rows(folder, state)
     if state is not None and 0 < len(rows) < config.generations:
         state = models.with_model(state)
     return (rows, state) if rows and state else ([], None)
@@ -214,61 +199,11 @@ def _differences(config: LoopConfig, digest: str | None, stored: LoopConfig, sto
     return [name for name in mine if mine[name] != theirs[name]] or ["key"] * (digest != stored_digest)
 
 
-def stored_config(folder: Path) -> tuple[LoopConfig, str | None]:
-    """The configuration, and the digest of the key, that config.json holds."""
-    with refused(f"{folder / CONFIG} is damaged, or no run's: choose a new folder"):
-        stored = json.loads((folder / CONFIG).read_text("utf-8"))
-        return LoopConfig.from_dict(stored["config"]), stored["key_digest"]
-
-
-def _floors(folder: Path) -> dict[str, float]:
-    """What floors.json holds; nothing where there is none yet, or a damaged one."""
-    try:
-        found = json.loads((folder / FLOORS).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) and all(isinstance(value, float) for value in found.values()) else {}
-
-
-def _committed_rows(folder: Path, state: State | None) -> list[str]:
-    """The stored lines that the state vouches for; none where the two do not fit together, or one is damaged."""
-    if state is None:
-        return []
-    lines = _complete_lines(folder)[: state.generation]
-    try:
-        for t, line in enumerate(lines, start=1):
-            _generation(folder, t, line)
-    except ConfigurationError:
-        return []
-    return lines if len(lines) == state.generation else []
-
-
-def _complete_lines(folder: Path) -> list[str]:
-    """Lines of generations.jsonl, each with its line end; a torn last one is left out."""
-    path = folder / ROWS
-    lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True) if path.is_file() else []
-    return [line for line in lines if line.endswith("\n")]
-
-
-def _generation(folder: Path, t: int, line: str) -> Generation:
-    """Line t of generations.jsonl, with its samples where they are still there."""
-    path = _samples_path(folder, t)
-    with refused(f"{folder} is damaged at generation {t}: run its configuration again to make it again"):
-        step = Generation.from_dict(json.loads(line))
-        if step.generation != t or not isinstance(step.metrics, dict) or not isinstance(step.mark, dict):
-            raise ValueError(f"no row of generation {t}")
-        return replace(step, samples=np.load(path, allow_pickle=False)) if path.is_file() else step
-
-
-def _samples_path(folder: Path, generation: int) -> Path:
-    return folder / SAMPLES / f"{generation:05d}.npy"
-
-
 def _store(folder: Path, step: Generation) -> None:
     (folder / SAMPLES).mkdir(exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, step.samples, allow_pickle=False)
-    write_whole(_samples_path(folder, step.generation), buffer.getvalue())
+    write_whole(samples_path(folder, step.generation), buffer.getvalue())
     with (folder / ROWS).open("ab") as file:
         file.write(json.dumps(step.to_dict(), allow_nan=False).encode() + b"\n")
         file.flush()

@@ -18,7 +18,8 @@ from evaluator.generation import Generation
 from evaluator.progress import Count, generations_of, uncounted
 from evaluator.readings import values_of
 from evaluator.run_inputs import check_generator
-from evaluator.runs import lengthened, read_run, stored_config
+from evaluator.run_record import read_run, stored_config
+from evaluator.runs import lengthened
 from evaluator.sweep_summary import Runs, compared, summarised
 from evaluator.sweeps import Sweep, run_name
 from hygiene.errors import ConfigurationError, InfeasibleError

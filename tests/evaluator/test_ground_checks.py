@@ -7,7 +7,8 @@ import pytest
 
 from evaluator.arms import run_arms
 from evaluator.config import Choice, LoopConfig, Processing, Tagging
-from evaluator.runs import read_run, run_in_folder
+from evaluator.run_record import read_run
+from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
 from evaluator.sweeps import sweep_of
 from hygiene.errors import ConfigurationError, KeyFileError

@@ -9,7 +9,8 @@ import pytest
 
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
 from evaluator.loop import LoopRun
-from evaluator.runs import read_run, run_in_folder
+from evaluator.run_record import read_run
+from evaluator.runs import run_in_folder
 from evaluator.sweep_runs import run_sweep, stored_arms
 from evaluator.sweeps import run_name, sweep_of
 from hygiene.errors import ConfigurationError

@@ -16,8 +16,9 @@ from evaluator.loop import run_loop
 from evaluator.models.labels import parted
 from evaluator.models.stylegan2 import StyleGan2
 from evaluator.row_parts import RowParts
+from evaluator.run_record import read_run
 from evaluator.run_state import read_state
-from evaluator.runs import read_run, run_in_folder
+from evaluator.runs import run_in_folder
 from evaluator.sweeps import run_name, sweep_of
 from hygiene.errors import ConfigurationError
 

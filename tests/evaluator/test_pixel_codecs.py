@@ -11,7 +11,8 @@ from evaluator.config import Choice, Filter, LoopConfig, Processing, Tagging
 from evaluator.loop import run_loop
 from evaluator.marking import loop_key
 from evaluator.pixel_codecs import PixelCodecs
-from evaluator.runs import ROWS, run_in_folder
+from evaluator.run_record import ROWS
+from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
 from hygiene.codecs import DwtDctSvd, Rivagan, Spread
 from hygiene.errors import ConfigurationError

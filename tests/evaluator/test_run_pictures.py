@@ -12,7 +12,8 @@ from PIL import Image
 
 from evaluator.config import Choice, LoopConfig
 from evaluator.run_pictures import counts_of, embedded, evenly, grid, left_out, write_pictures
-from evaluator.runs import read_run, run_in_folder
+from evaluator.run_record import read_run
+from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
 from hygiene.errors import ConfigurationError
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from evaluator.config import Choice, Filter, LoopConfig, Tagging
-from evaluator.runs import read_run, run_in_folder
+from evaluator.run_record import read_run
+from evaluator.runs import run_in_folder
 from hygiene.errors import ConfigurationError
 from hygiene.keys import new_key, write_key
 
