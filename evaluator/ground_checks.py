@@ -4,8 +4,10 @@ import os
 
 from evaluator.config import LoopConfig
 from evaluator.marking import loop_key
-from evaluator.setup import CLASS_METRICS, NUMBERS, check_choices
+from evaluator.setup import CLASS_METRICS, check_choices
 from hygiene.errors import ConfigurationError
+
+NUMBERS = ("gaussian", "mixture25", "rosenbrock")  # sources of rows that are no pictures, and have no classes
 
 
 def check_ground(config: LoopConfig) -> None:
@@ -13,6 +15,11 @@ def check_ground(config: LoopConfig) -> None:
     source, settings = config.source.name, config.source.parameters
     if source in (*NUMBERS, "crops") or (source == "npz" and settings.get("labels") is None):
         advice = "name the array of them: labels" if source == "npz" else "use a source with labels"
+        if config.features.name == "lenet":
+            raise ConfigurationError(
+                f"features = lenet learns from labelled pictures, the source {source!r} has no labels: {advice}, or "
+                "features = identity or pca"
+            )
         for asker in _askers_of_labels(config):
             raise ConfigurationError(f"{asker}: the source {source!r} has no labels, {advice}")
     if source in NUMBERS:
@@ -40,8 +47,7 @@ def check_files(config: LoopConfig) -> None:
 
 def _askers_of_labels(config: LoopConfig) -> list[str]:
     asking = [f"metrics.{name}" for name in CLASS_METRICS if name in config.metrics]
-    asking += [f"labels = {config.labels} in the model {config.model.name!r}"] * bool(config.labels)
-    return asking + ["features = lenet learns from labels"] * (config.features.name == "lenet")
+    return asking + [f"labels = {config.labels} in the model {config.model.name!r}"] * bool(config.labels)
 
 
 def _askers_of_pictures(config: LoopConfig) -> list[str]:

@@ -26,7 +26,6 @@ from hygiene.errors import ConfigurationError
 TOGETHER = 16  # runs that go on side by side, at most
 CLASS_METRICS = ("class_entropy", "class_counts")
 MOST_LABELS = 2048  # whole numbers from 0 on, in float16
-NUMBERS = ("gaussian", "mixture25", "rosenbrock")  # sources of rows that are no pictures, and have no classes
 
 
 @dataclass(frozen=True)
@@ -202,9 +201,4 @@ def check_choices(config: LoopConfig) -> None:
             check_parameters(SOURCES, "source", source.name, source.parameters)
     check_model(config)
     check_parameters(FEATURES, "feature map", config.features.name, config.features.parameters, given=GIVEN)
-    if config.features.name == "lenet" and config.source.name in NUMBERS:
-        raise ConfigurationError(
-            f"features = lenet learns from labelled pictures, the source is {config.source.name!r}: "
-            "use features = identity or pca"
-        )
     metrics.check_metrics(config.metrics)

@@ -172,6 +172,13 @@ def settled(measured: Measured, arm: str, metric: str, last: int) -> Series:
     return means
 
 
+def mean_curve(label: str, x: Sequence[float], table: Series) -> Curve:
+    """Means over seeds of `table` [seeds, x], with intervals."""
+    estimates = [Estimate.of(column) for column in table.T]
+    values, low, high = ([getattr(each, name) for each in estimates] for name in ("value", "low", "high"))
+    return Curve(label, x, values, low, high)
+
+
 def median_curve(label: str, series: Series, dotted: float | None = None) -> Curve:
     """Medians over seeds per generation, with intervals; generations in which a seed has no value are left out.
 

@@ -84,7 +84,7 @@ def faces(data: Path | None) -> World:
 
 
 def small_pictures(data: Path | None) -> World:
-    """8 × 8 grey pictures, and the model's default training: an hour and a half of a CPU."""
+    """8 × 8 grey pictures, and the model's default training: about an hour of a CPU."""
     source, told, features = Choice("digits"), "scikit-learn's 8 × 8 digits, which stand in for FFHQ", Choice("lenet")
     if data is not None:
         source = Choice("images", {"path": str(data), "size": 8, "colour": "grey"})

@@ -7,7 +7,7 @@ import numpy as np
 from evaluator.demo_recall import CONTAMINATION, DIMENSION, SETTINGS
 from evaluator.limits import filtered_chains, settling_time
 from evaluator.optimum import least
-from evaluator.presets.base import ChainArm, Comparison, Curve, Estimate, Measured, Panel, Preset, Series, settled
+from evaluator.presets.base import ChainArm, Comparison, Estimate, Measured, Panel, Preset, Series, mean_curve, settled
 
 METRIC = "frechet_distance"
 RECALLS = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.99, 1.0)
@@ -99,7 +99,5 @@ def _panels(settings: tuple[Setting, ...], recalls: tuple[float, ...], last: int
 
 
 def _panel(setting: Setting, recalls: tuple[float, ...], table: Series) -> Panel:
-    estimates = [Estimate.of(column) for column in table.T]
-    values, low, high = ([getattr(each, name) for each in estimates] for name in ("value", "low", "high"))
     title = _label(setting, 0.0).rpartition(", ")[0]
-    return Panel(title, "filter recall", "limit of the Fréchet distance", [Curve("", recalls, values, low, high)])
+    return Panel(title, "filter recall", "limit of the Fréchet distance", [mean_curve("", recalls, table)])

@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluator.config import Choice, Filter, LoopConfig
 from evaluator.optimum import least
-from evaluator.presets.base import Comparison, Curve, Estimate, LoopArm, Measured, Panel, Preset, Series, settled
+from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Panel, Preset, Series, mean_curve, settled
 from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
 
 N_REAL, N_SYNTHETIC = 100, 900
@@ -159,15 +159,9 @@ def _panels(models: tuple[str, ...], last: int, measured: Measured) -> list[Pane
             f"λ = {bias:g}",
             "filter recall",
             name,
-            [_curve(model, _table(model, bias, last, metric, measured)) for model in models],
+            [mean_curve(model, RECALLS, _table(model, bias, last, metric, measured)) for model in models],
             log_y=metric == DISTANCE,
         )
         for metric, name in names.items()
         for bias in BIASES
     ]
-
-
-def _curve(model: str, table: Series) -> Curve:
-    estimates = [Estimate.of(column) for column in table.T]
-    values, low, high = ([getattr(each, name) for each in estimates] for name in ("value", "low", "high"))
-    return Curve(model, RECALLS, values, low, high)

@@ -35,7 +35,10 @@ NPZ = {"path": "rows.npz"}
             {"source": Choice("npz", NPZ), "reference": Choice("npz", NPZ), "metrics": {"class_entropy": {}}},
             "metrics.class_entropy: the source 'npz' has no labels, name the array of them: labels",
         ),
-        ({"source": Choice("crops", {"size": 8}), "features": Choice("lenet")}, "lenet learns from labels: .*'crops'"),
+        (
+            {"source": Choice("crops", {"size": 8}), "features": Choice("lenet")},
+            "lenet learns from labelled .*'crops'",
+        ),
         ({"tagging": Tagging("blind", codec="spread")}, "tagging.codec = spread works on pictures, the source is 'gau"),
         ({"processing": Processing("png")}, "processing.format = png works on pictures, the source is 'gaussian'"),
         ({"features": Choice("onnx", {"path": "net.onnx"})}, "features = onnx works on pictures"),
