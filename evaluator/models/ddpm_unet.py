@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from evaluator.models.stacked import Scale
 
 GROUP = 8  # channels are normalised in eights
-PREDICTIONS = {"v": "v_prediction", "epsilon": "epsilon"}
+PREDICTIONS = ("v", "epsilon")
 
 
 @dataclass
@@ -41,11 +41,11 @@ class DdpmUnet:
 
     channels        colours of one pixel
     width           channels of the first level, in eights; deeper levels have up to four times as many
-    prediction      v (Salimans and Ho 2022) or epsilon
+    prediction      v (Salimans and Ho 2022) or epsilon: the error of which of the two is made small
     steps, batch    of training; rate: learning rate of Adam
     noise_levels    from picture to noise; sampling_steps: back, at most as many
     eta             0: deterministic from the noise on; 1: ancestral
-    order           of the steps back: 1, DDIM's, or 2, which take no variance away when they are few (v, eta = 0)
+    order           of the steps back: 1, DDIM's, or 2, which take no variance away when they are few (eta = 0)
     clusters        classes that k-means finds; 0 for none
     labels          classes that rows bring along, as in ddpm_mlp; 0 for none
     device          cpu (one thread, float32) or cuda (bfloat16, compiled)
@@ -81,8 +81,8 @@ class DdpmUnet:
             raise ConfigurationError(
                 f"{self!r}: prediction must be v or epsilon, 0 ≤ eta ≤ 1, at most noise_levels sampling_steps"
             )
-        if self.order not in (1, 2) or (self.order == 2 and (self.prediction != "v" or self.eta)):
-            raise ConfigurationError(f"{self!r}: order must be 1, or 2 with prediction = v and eta = 0")
+        if self.order not in (1, 2) or (self.order == 2 and self.eta):
+            raise ConfigurationError(f"{self!r}: order must be 1, or 2 with eta = 0")
         check_device(self.device)
 
     @property
@@ -169,13 +169,14 @@ class DdpmUnet:
             ),
         )
         told = numbered(self.classes, self.device)
-        return Denoiser(network.eval().to(self.device), Diffusion(self._noise(), self.order), self.device, told)
+        noise = Diffusion(self._noise(), self.order, self.prediction == "epsilon")
+        return Denoiser(network.eval().to(self.device), noise, self.device, told)
 
     def _noise(self) -> dict[str, Any]:
         return {
             "num_train_timesteps": self.noise_levels,
             "beta_schedule": "squaredcos_cap_v2",
-            "prediction_type": PREDICTIONS[self.prediction],
+            "prediction_type": "v_prediction",
             "clip_sample": False,  # a hidden sampling bias
             "timestep_spacing": "trailing",
         }

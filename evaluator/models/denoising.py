@@ -91,7 +91,7 @@ class Denoiser:
             told = torch.where(dropped, none, classes[chosen])
             clean = drawn(pictures[chosen], source) if drawn else pictures[chosen]
             noisy, wanted = self.noise.added(clean, noise, times), self.noise.wanted(clean, noise, times)
-            return torch.square(self._predicted(noisy, times, told) - wanted).mean()
+            return (self.noise.weights(times) * torch.square(self._predicted(noisy, times, told) - wanted)).mean()
 
         self.network.train().requires_grad_(True)
         with seeded(source.initial_seed() ^ OTHER, device):  # layers with dropout draw from torch's global generator

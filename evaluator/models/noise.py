@@ -29,6 +29,10 @@ class Noise(Protocol):
         """What the network is to say about what was `added`."""
         ...
 
+    def weights(self, times: torch.Tensor) -> torch.Tensor | float:
+        """Of the squared errors in training, to be multiplied with pictures."""
+        ...
+
     def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
         """From noise to pictures: the time of each of `steps`, and how it goes. eta: share of fresh noise, 0..1."""
         ...
@@ -40,10 +44,12 @@ class Diffusion:
 
     settings  of a diffusers scheduler: noise levels, their schedule, what the network predicts
     order     1: DDIM; 2: the same path in steps of second order, of a network that predicts v, without fresh noise
+    of_noise  whether a network that predicts v learns by the error that its v makes in ε (Ho et al. 2020, eq. 14)
     """
 
     settings: dict[str, Any]
     order: int = 1
+    of_noise: bool = False
 
     def scheduler(self) -> Any:
         import diffusers
@@ -71,6 +77,13 @@ class Diffusion:
             return noise if kind == "epsilon" else clean
         velocity: torch.Tensor = self._training.get_velocity(clean, noise, times)
         return velocity
+
+    def weights(self, times: torch.Tensor) -> torch.Tensor | float:
+        """ε = √(1 − ᾱ) x + √ᾱ v, so an error in v is one √ᾱ times as large in ε."""
+        if not self.of_noise:
+            return 1.0
+        shares: torch.Tensor = self._training.alphas_cumprod.to(times.device)
+        return shares[times][:, None, None, None]
 
     def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
         if self.order == 2:
@@ -145,6 +158,9 @@ class Flow:
 
     def wanted(self, clean: torch.Tensor, noise: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
         return noise - clean
+
+    def weights(self, times: torch.Tensor) -> torch.Tensor | float:
+        return 1.0
 
     def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
         """Without fresh noise: `eta` must be 0."""

@@ -122,7 +122,6 @@ class TestEveryModel:
             ("ddpm_unet", {"eta": 1.5}),
             ("ddpm_unet", {"order": 3}),
             ("ddpm_unet", {"order": 2, "eta": 1.0}),
-            ("ddpm_unet", {"order": 2, "prediction": "epsilon"}),
             ("ddpm_unet", {"sampling_steps": 1001}),
             ("ddpm_unet", {"clusters": 1}),
             ("ddpm_unet", {"device": "tpu"}),

@@ -175,7 +175,7 @@ class TestDdpmUnet:
 
     @pytest.mark.parametrize(
         "way",
-        [{"prediction": kind, "eta": eta} for kind in ("v", "epsilon") for eta in (0.0, 1.0)] + [{"order": 2}],
+        [{"prediction": kind, **way} for kind in ("v", "epsilon") for way in ({}, {"eta": 1.0}, {"order": 2})],
         ids=str,
     )
     def test_every_way_of_sampling_is_scaled_by_the_bias(self, way: dict[str, Any]) -> None:
@@ -184,6 +184,15 @@ class TestDdpmUnet:
         model.fit(rng.standard_normal((100, 16)), rng)
         spreads = [model.sample(100, bias, rng).var(axis=0).sum() for bias in (1.0, 0.5)]
         assert spreads[0] > 1.3 * spreads[1]
+
+    def test_samples_of_a_network_that_learned_noise_keep_their_size(self) -> None:
+        """A network of normalised layers that says ε itself cannot say how large x is: 500 times the variance."""
+        rng = np.random.default_rng(26)
+        rows = stripes(400, rng)
+        model = DdpmUnet(width=8, steps=150, batch=32, rate=5e-3, sampling_steps=20, prediction="epsilon", order=2)
+        model.fit(rows, rng)
+        drawn = model.sample(300, 1.0, rng)
+        assert 0.4 < drawn.var(axis=0).sum() / rows.var(axis=0).sum() < 1.5
 
     def test_what_is_no_image_and_what_is_no_device(self) -> None:
         rng = np.random.default_rng(20)

@@ -85,6 +85,20 @@ def test_a_denoiser_learns_the_pictures_of_each_class_and_goes_there() -> None:
     torch.testing.assert_close(guided.mean(dim=(1, 2, 3)), expected.mean(dim=(1, 2, 3)), atol=0.02, rtol=0)
 
 
+def test_the_error_that_is_learned_from_is_that_of_the_noise_or_of_v() -> None:
+    """Of any network that says v; what it says of ε is √(1 − ᾱ) x + √ᾱ v."""
+    settings = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+    said, clean, noise = torch.randn(3, 6, 1, 4, 4, generator=source(), dtype=torch.float64)
+    times = torch.tensor([0, 10, 300, 700, 990, 999])
+    diffusion = Diffusion(settings, of_noise=True)
+    kept = diffusion.scheduler().alphas_cumprod.double()[times][:, None, None, None]
+    noisy = diffusion.added(clean, noise, times)
+    of_noise = torch.square((1 - kept).sqrt() * noisy + kept.sqrt() * said - noise)
+    of_velocity = torch.square(said - diffusion.wanted(clean, noise, times))
+    torch.testing.assert_close(diffusion.weights(times) * of_velocity, of_noise, atol=1e-6, rtol=1e-5)
+    assert Diffusion(settings).weights(times) == 1
+
+
 def spread_left(order: int, steps: int, deviation: float) -> float:
     """Standard deviation of what an exact network makes of N(0, deviation²), over `deviation`. Its velocity is linear
     in x at every angle φ, cos φ = √ᾱ: E[cos φ·ε − sin φ·x₀ | x]. So pictures keep their direction, and shrink."""
