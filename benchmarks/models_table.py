@@ -1,40 +1,36 @@
-"""What every generator's first generation is worth on digits, beside other real digits: docs/models.md.
+"""What every generator's first generation is worth, beside other real rows: docs/models.md.
 
-    python -m benchmarks.models_table                      # all of MODELS, λ = 1 and .7
+    python -m benchmarks.models_table                      # on digits, all of MODELS, λ = 1 and .7
     python -m benchmarks.models_table flow vae --seeds 5
+    python -m benchmarks.models_table --banana flow        # 10 000 points of a Rosenbrock density, no feature network
+    python -m benchmarks.models_table --pictures /usr/share/datasets/fashion-mnist --grid generators.png
 
-One thread. Metrics are medians over seeds, times processor seconds. `--banana` takes the plane instead: 10 000
-points of a Rosenbrock density, no feature network.
+One thread. Metrics are medians over seeds, times processor seconds. Of pictures also `variance`, of all pixels together
+over that of the training rows, and `off`: how far pixels lie out of 0..1, root mean square, in levels of 255.
 """
 
 import argparse
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
-from evaluator.features.lenet import LeNet
-from evaluator.metrics import Reference, measure
+from benchmarks.models_worlds import Rows, World, digits, pictures, plane
+from evaluator.metrics import measure
 from evaluator.models import MODELS, make_model
 from evaluator.models.labels import parted, with_labels
-from evaluator.sources import Labelled, make_source
-from evaluator.sources.digits import load_digits_halves
+from evaluator.pictures import LEVELS
+from evaluator.run_pictures import REAL, grid
 from evaluator.threads import one_thread
-
-Rows = NDArray[np.float64]
-
-SETTINGS = {
-    "ddpm_mlp, 10 clusters": ("ddpm_mlp", {"clusters": 10}),
-    "ddpm_mlp, labels": ("ddpm_mlp", {"labels": 10}),
-    "ddpm_unet, labels": ("ddpm_unet", {"labels": 10}),
-}
-"""Title: model and parameters that are not its defaults; every name of MODELS is a title of its own."""
+from hygiene.errors import ConfigurationError
 
 METRICS = ("frechet_distance", "manifold_precision", "manifold_recall", "density", "coverage", "vendi")
-HEADER = ("model", "λ", *METRICS, "fit, s", "900 samples, s")
+ON_PIXELS = ("variance", "off")
+ACROSS, ENLARGED, MARGIN = 10, 2, 150  # a grid's pictures in a row, screen pixels of each pixel, and left of the row
 
 
 class Sampled(NamedTuple):
@@ -43,69 +39,99 @@ class Sampled(NamedTuple):
     sampling: float
 
 
-def row(title: str, bias: str, values: dict[str, float], times: tuple[str, str] = ("", "")) -> str:
-    cells = (title, bias, *(f"{values[name]:.3g}" for name in METRICS), *times)
+def line(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def numbers(values: Mapping[str, float], columns: tuple[str, ...]) -> list[str]:
+    return [f"{values[name]:.3g}" for name in columns]
+
+
 def medians(runs: list[dict[str, float]]) -> dict[str, float]:
-    return {name: float(np.median([run[name] for run in runs])) for name in METRICS}
+    return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
 
 
-def generation(
-    name: str, parameters: dict[str, int], training: Labelled, biases: list[float], seed: int
-) -> list[Sampled]:
-    """900 samples at every bias, with the processor seconds of fitting (once) and of sampling."""
+def generation(name: str, parameters: dict[str, Any], world: World, biases: list[float], seed: int) -> list[Sampled]:
+    """Samples at every bias, with the processor seconds of fitting (once) and of sampling."""
     rng, model, labels = np.random.default_rng([51, seed]), make_model(name, **parameters), parameters.get("labels", 0)
-    rows = with_labels(*training) if labels else training.rows
+    rows = with_labels(*world.training) if labels else world.training.rows
     begun = time.process_time()
     model.fit(rows, rng)
     fitting, found = time.process_time() - begun, []
     for bias in biases:
         begun = time.process_time()
-        drawn = model.sample(900, bias, rng)
+        drawn = model.sample(world.samples, bias, rng)
         found.append(Sampled(parted(drawn, labels)[0], fitting, time.process_time() - begun))
     return found
 
 
-def rosenbrock(n: int, seed: int) -> Rows:
-    return make_source("rosenbrock").draw(n, np.random.default_rng([52, seed]))
+def measured(world: World, rows: Rows) -> dict[str, float]:
+    spread = rows.var(axis=0).sum() / world.training.rows.var(axis=0).sum()
+    off = LEVELS * np.sqrt(np.square(rows - rows.clip(0, 1)).mean())
+    values = measure(world.reference, world.features(rows))
+    return values | dict(zip(ON_PIXELS, (float(spread), float(off)), strict=True))
 
 
-def worlds(banana: bool) -> tuple[Labelled, Reference, Rows, Callable[[Rows], Rows]]:
-    """Training rows, the reference, other real rows, and the features."""
-    if banana:
-        training = Labelled(rosenbrock(10_000, 0), np.zeros(10_000, dtype=np.int64))
-        return training, Reference(rosenbrock(900, 1)), rosenbrock(900, 2), lambda rows: rows
-    training, held_out = load_digits_halves()
-    network = LeNet(training)
-    return training, Reference(network(held_out.rows)), network(training.rows), network
+def draw(path: Path, strips: Mapping[str, Rows], world: World) -> None:
+    """A row of pictures for each title of `strips`, grey, cut off to the range of real ones."""
+    canvas = grid([rows[:ACROSS] for rows in strips.values()], world.shape, world.training.rows)
+    shown = (
+        Image.fromarray(canvas)
+        .convert("L")
+        .resize((ENLARGED * canvas.shape[1], ENLARGED * canvas.shape[0]), Image.Resampling.NEAREST)
+    )
+    page = Image.new("L", (MARGIN + shown.width, shown.height), 255)
+    page.paste(shown, (MARGIN, 0))
+    for at, title in enumerate(strips):
+        middle = (at + 0.5) * shown.height / len(strips)
+        ImageDraw.Draw(page).text((4, middle), title, fill=0, anchor="lm", font_size=12)
+    page.save(path, optimize=True)
+
+
+def asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("titles", nargs="*", metavar="MODEL", help="all when none is given")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--biases", type=float, nargs="+", default=[1.0, 0.7])
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--banana", action="store_true", help="the plane instead of digits")
+    where.add_argument("--pictures", type=Path, metavar="FOLDER", help="IDX files instead of digits")
+    parser.add_argument("--grid", type=Path, metavar="FILE", help="draw samples of each at the first bias, a PNG")
+    options = parser.parse_args()
+    if options.seeds < 1 or (options.banana and options.grid):
+        parser.error("seeds must be at least 1" if options.seeds < 1 else "points of the plane are no pictures")
+    return options
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    titles = {name: (name, {}) for name in MODELS} | SETTINGS
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("titles", nargs="*", metavar="MODEL", help=f"{', '.join(titles)}; all when none is given")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--biases", type=float, nargs="+", default=[1.0, 0.7])
-    parser.add_argument("--banana", action="store_true")
-    options = parser.parse_args()
-    unknown = set(options.titles) - set(titles)
-    if unknown or options.seeds < 1:
-        parser.error(f"unknown: {', '.join(unknown)}" if unknown else "seeds must be at least 1")
-    with one_thread():
-        training, reference, other, features = worlds(options.banana)
-        print(f"| {' | '.join(HEADER)} |", "| --- |" + " ---: |" * (len(HEADER) - 1), sep="\n")
-        print(row("other real rows", "", measure(reference, other)), flush=True)
-        for title in options.titles or titles:
-            runs = [generation(*titles[title], training, options.biases, seed) for seed in range(options.seeds)]
-            for bias, each in zip(options.biases, zip(*runs, strict=True), strict=True):
-                found = medians([measure(reference, features(run.rows)) for run in each])
-                fitting, sampling = (
-                    f"{np.median([getattr(run, at) for run in each]):.2g}" for at in Sampled._fields[1:]
-                )
-                print(row(title, f"{bias:g}", found, (fitting, sampling)), flush=True)
+    options = asked()
+    try:
+        with one_thread():
+            world = plane() if options.banana else pictures(options.pictures) if options.pictures else digits()
+            tell(world, options)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
+
+
+def tell(world: World, options: argparse.Namespace) -> None:
+    titles = {name: (name, {}) for name in MODELS} | dict(world.settings)
+    if unknown := set(options.titles) - set(titles):
+        raise ConfigurationError(f"unknown: {', '.join(unknown)}; choose from {', '.join(titles)}")
+    columns = (*METRICS, *ON_PIXELS) if options.pictures else METRICS
+    header = ["model", "λ", *columns, "fit, s", f"{world.samples} samples, s"]
+    print(line(header), "| --- |" + " ---: |" * (len(header) - 1), sep="\n")
+    print(line([f"other {REAL} rows", "", *numbers(measured(world, world.other), columns), "", ""]), flush=True)
+    strips = {REAL: world.other}
+    for title in options.titles or titles:
+        runs = [generation(*titles[title], world, options.biases, seed) for seed in range(options.seeds)]
+        for bias, each in zip(options.biases, zip(*runs, strict=True), strict=True):
+            found = medians([measured(world, run.rows) for run in each])
+            seconds = [f"{np.median([getattr(run, at) for run in each]):.2g}" for at in Sampled._fields[1:]]
+            print(line([title, f"{bias:g}", *numbers(found, columns), *seconds]), flush=True)
+        strips[title] = runs[0][0].rows
+        if options.grid:
+            draw(options.grid, strips, world)
 
 
 if __name__ == "__main__":
