@@ -30,7 +30,7 @@ from hygiene.errors import ConfigurationError
 
 METRICS = ("frechet_distance", "manifold_precision", "manifold_recall", "density", "coverage", "vendi")
 ON_PIXELS = ("variance", "off")
-ACROSS, ENLARGED, MARGIN = 10, 2, 150  # a grid's pictures in a row, screen pixels of each pixel, and left of the row
+ACROSS, ENLARGED, MARGIN = 10, 2, 160  # a grid's pictures in a row, screen pixels of each pixel, and left of the row
 
 
 class Sampled(NamedTuple):
@@ -45,6 +45,10 @@ def line(cells: list[str]) -> str:
 
 def numbers(values: Mapping[str, float], columns: tuple[str, ...]) -> list[str]:
     return [f"{values[name]:.3g}" for name in columns]
+
+
+def rounded(seconds: float) -> str:
+    return f"{float(f'{seconds:.2g}'):g}"
 
 
 def medians(runs: list[dict[str, float]]) -> dict[str, float]:
@@ -73,13 +77,10 @@ def measured(world: World, rows: Rows) -> dict[str, float]:
 
 
 def draw(path: Path, strips: Mapping[str, Rows], world: World) -> None:
-    """A row of pictures for each title of `strips`, grey, cut off to the range of real ones."""
-    canvas = grid([rows[:ACROSS] for rows in strips.values()], world.shape, world.training.rows)
-    shown = (
-        Image.fromarray(canvas)
-        .convert("L")
-        .resize((ENLARGED * canvas.shape[1], ENLARGED * canvas.shape[0]), Image.Resampling.NEAREST)
-    )
+    """A row of pictures for each title of `strips`, in 32 shades of grey, cut off to the range of real ones."""
+    canvas = Image.fromarray(grid([rows[:ACROSS] for rows in strips.values()], world.shape, world.training.rows))
+    shaded = canvas.convert("L").point([level // 8 * 255 // 31 for level in range(256)])
+    shown = shaded.resize((ENLARGED * canvas.width, ENLARGED * canvas.height), Image.Resampling.NEAREST)
     page = Image.new("L", (MARGIN + shown.width, shown.height), 255)
     page.paste(shown, (MARGIN, 0))
     for at, title in enumerate(strips):
@@ -127,7 +128,7 @@ def tell(world: World, options: argparse.Namespace) -> None:
         runs = [generation(*titles[title], world, options.biases, seed) for seed in range(options.seeds)]
         for bias, each in zip(options.biases, zip(*runs, strict=True), strict=True):
             found = medians([measured(world, run.rows) for run in each])
-            seconds = [f"{np.median([getattr(run, at) for run in each]):.2g}" for at in Sampled._fields[1:]]
+            seconds = [rounded(float(np.median([getattr(run, at) for run in each]))) for at in Sampled._fields[1:]]
             print(line([title, f"{bias:g}", *numbers(found, columns), *seconds]), flush=True)
         strips[title] = runs[0][0].rows
         if options.grid:

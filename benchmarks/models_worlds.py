@@ -36,7 +36,7 @@ PICTURES: Settings = {
         {"labels": CLASSES, "order": 2, "sampling_steps": 15, "batch": 32, "steps": 3000},
     ),
     "flow, larger": ("flow", {"dimensions": 128, "width": 256, "steps": 6000}),
-    "vae, larger": ("vae", {"latent": 32, "width": 512, "steps": 8000}),
+    "vae, longer": ("vae", {"latent": 32, "steps": 8000}),
     "wgan_gp, wide": ("wgan_gp", {"width": 512}),
     "wgan_gp_images, wide": ("wgan_gp_images", {"width": 32, "steps": 4000, "rate": 8e-3}),
     "stylegan2, slower": ("stylegan2", {"rate": 1e-2}),
