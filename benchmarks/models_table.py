@@ -118,7 +118,7 @@ def main() -> None:
 def tell(world: World, options: argparse.Namespace) -> None:
     titles = {name: (name, {}) for name in MODELS} | dict(world.settings)
     if unknown := set(options.titles) - set(titles):
-        raise ConfigurationError(f"unknown: {', '.join(unknown)}; choose from {', '.join(titles)}")
+        raise ConfigurationError(f"unknown: {', '.join(unknown)}; choose from {'; '.join(titles)}")
     columns = (*METRICS, *ON_PIXELS) if options.pictures else METRICS
     header = ["model", "λ", *columns, "fit, s", f"{world.samples} samples, s"]
     print(line(header), "| --- |" + " ---: |" * (len(header) - 1), sep="\n")
