@@ -74,6 +74,12 @@ WAYS_OF_TAGGING = {
     ("mark-amplification-colours", "ddpm_unet", "rivagan", "fresh_data"): ("blind",),
     ("mark-amplification-colours", "wgan_gp_images", "dwt_dct_svd", "fully_synthetic"): ("blind",),
     ("mark-amplification-pixels", "ddpm_mlp", "spread", "fresh_data"): (
+        "blind", "rotating keys", "half tag", "filter p ≤ 1e-6", "filter recall .9", "informed, filter p ≤ 1e-6"
+    ),
+    ("mark-amplification-pixels", "wgan_gp_images", "spread", "fresh_data"): (
+        "blind", "rotating keys", "half tag", "filter p ≤ 1e-6", "filter recall .9"
+    ),
+    ("mark-amplification-pixels", "ddpm_unet", "spread", "fresh_data"): (
         "blind", "rotating keys", "half tag", "filter p ≤ 1e-6", "filter recall .9"
     ),
 }  # fmt: skip
@@ -89,12 +95,13 @@ def test_an_arm_does_what_its_label_says(loop):
     assert tuple(ways) == WAYS_OF_TAGGING[loop]
     for way, config in ways.items():
         assert (config.model.name, config.tagging.codec, config.loop) == tuple(words)
+        assert config.tagging.mode == ("informed" if way.startswith("informed") else "blind")
         assert config.tagging.rotate == (way == "rotating keys")
         assert config.tagging.adoption == (0.5 if way == "half tag" else 1.0)
         assert (config.filter.recall, config.filter.max_p) == {
             "filter p ≤ 1e-6": (None, 1e-6),
             "filter recall .9": (0.9, None),
-        }.get(way, (None, None))
+        }.get(way.removeprefix("informed, "), (None, None))
         assert config.n_r == (config.n_s if config.loop == "fresh_data" else 0)
 
 
