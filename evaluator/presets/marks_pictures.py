@@ -17,6 +17,7 @@ from evaluator.presets.marks_pixels import (
     COMPRESSED,
     FILTERED,
     FRESH,
+    INFORMED_FILTERED,
     ROTATING,
     SMALLER,
     UNTAGGED,
@@ -29,6 +30,7 @@ from evaluator.presets.marks_twins import SINGLE
 Rules = dict[str, dict[str, Any]]
 
 MARKED = BASIC[1:]
+BEHIND = (FILTERED, INFORMED_FILTERED)
 VAE_SIDE = 64  # pixels: at 128 its training would take longer than all the rest
 SQUARES = 600  # of either half
 
@@ -37,15 +39,17 @@ def _rule(expected: float, tolerance: float, source: str) -> dict[str, Any]:
     return {"expected": expected, "tolerance": tolerance, "absolute": True, "source": source}
 
 
-# All of them written down before the first run.
+# All of them written down before the first run of the arms that they are of.
 NOTHING_FOUND: Rules = {
     "raw_found": _rule(0.0, 0.01, "each picture is changed in its own way: no sum of them is a mark")
 }
 REPLAYED: Rules = {"raw_found": _rule(1.0, 0.1, "who draws pictures again draws their marks again")}
+HALF_REPLAYED: Rules = {"raw_found": _rule(0.5, 0.1, "half of the pictures drawn again are tagged")}
 CAUGHT: Rules = NOTHING_FOUND | {
     "tpr": _rule(1.0, 0.02, "robustness.md: pictures as they are"),
     "fpr": _rule(0.0, 0.001, "p ≤ 1e-6"),
 }
+UNLEARNED: Rules = CAUGHT | {"raw_found": _rule(0.0, 0.01, "what is caught is not there to be drawn again")}
 LOST: Rules = {
     "tpr": _rule(0.0, 0.05, "robustness.md: JPEG 75 at 128 pixels removes the mark"),
     "fpr": _rule(0.0, 0.001, "p ≤ 1e-6"),
@@ -64,7 +68,8 @@ def mark_pictures(scale: str, data: Path | None = None) -> Preset:
     spread = partial(Case, codec="spread", side=side, readings=SINGLE, seeds=3 if paper else 2)
     lawful, replaying = Choice("gaussian"), Choice("kde")
     none, again = dict.fromkeys((*MARKED, ROTATING), NOTHING_FOUND), dict.fromkeys(MARKED, REPLAYED)
-    behind = {FILTERED: CAUGHT} | ({COMPRESSED: LOST, SMALLER: LOST} if paper else {})
+    further = {COMPRESSED: LOST, SMALLER: LOST, INFORMED_FILTERED: CAUGHT}
+    behind = {FILTERED: CAUGHT} | (further if paper else {})
     cases = [
         spread(lawful, loop=CLOSED, ways=(*BASIC, ROTATING), rules=none),
         spread(replaying, loop=CLOSED, rules=again),
@@ -74,6 +79,8 @@ def mark_pictures(scale: str, data: Path | None = None) -> Preset:
     if paper:
         vae = Choice("vae", {"steps": 150})
         cases.append(spread(vae, loop=CLOSED, ways=BASIC[:2], side=VAE_SIDE, rules=none))
+        halved, caught = dict.fromkeys(MARKED, HALF_REPLAYED), dict.fromkeys(BEHIND, UNLEARNED)
+        cases.append(spread(replaying, loop=FRESH, ways=(*BASIC, *BEHIND), rules=halved | caught))
     told = f"the pictures of {data}" if data else "scikit-learn's two photographs"
     about = f"What becomes of marks on squares of {side} pixels in colour out of {told}"
     return twins_preset("mark-amplification-pictures", about, base, cases)
