@@ -5,8 +5,8 @@
     python -m benchmarks.models_table --banana flow        # 10 000 points of a Rosenbrock density, no feature network
     python -m benchmarks.models_table --pictures /usr/share/datasets/fashion-mnist --grid generators.png
 
-One thread. Metrics are medians over seeds, times processor seconds. Of pictures also `variance`, of all pixels together
-over that of the training rows, and `off`: how far pixels lie out of 0..1, root mean square, in levels of 255.
+One thread. Metrics are medians over seeds, times processor seconds. `variance` is that of all pixels together over that
+of the training rows; `off`, of pictures, how far pixels lie out of 0..1, root mean square, in levels of 255.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from evaluator.threads import one_thread
 from hygiene.errors import ConfigurationError
 
 METRICS = ("frechet_distance", "manifold_precision", "manifold_recall", "density", "coverage", "vendi")
-ON_PIXELS = ("variance", "off")
+ON_ROWS = ("variance", "off")
 ACROSS, ENLARGED, MARGIN = 10, 2, 160  # a grid's pictures in a row, screen pixels of each pixel, and left of the row
 
 
@@ -73,7 +73,7 @@ def measured(world: World, rows: Rows) -> dict[str, float]:
     spread = rows.var(axis=0).sum() / world.training.rows.var(axis=0).sum()
     off = LEVELS * np.sqrt(np.square(rows - rows.clip(0, 1)).mean())
     values = measure(world.reference, world.features(rows))
-    return values | dict(zip(ON_PIXELS, (float(spread), float(off)), strict=True))
+    return values | dict(zip(ON_ROWS, (float(spread), float(off)), strict=True))
 
 
 def draw(path: Path, strips: Mapping[str, Rows], world: World) -> None:
@@ -119,7 +119,7 @@ def tell(world: World, options: argparse.Namespace) -> None:
     titles = {name: (name, {}) for name in MODELS} | dict(world.settings)
     if unknown := set(options.titles) - set(titles):
         raise ConfigurationError(f"unknown: {', '.join(unknown)}; choose from {'; '.join(titles)}")
-    columns = (*METRICS, *ON_PIXELS) if options.pictures else METRICS
+    columns = METRICS if options.banana else (*METRICS, *ON_ROWS[: 2 if options.pictures else 1])
     header = ["model", "λ", *columns, "fit, s", f"{world.samples} samples, s"]
     print(line(header), "| --- |" + " ---: |" * (len(header) - 1), sep="\n")
     print(line([f"other {REAL} rows", "", *numbers(measured(world, world.other), columns), "", ""]), flush=True)

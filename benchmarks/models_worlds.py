@@ -27,6 +27,11 @@ DIGITS: Settings = {
     "ddpm_mlp, 10 clusters": ("ddpm_mlp", {"clusters": 10}),
     "ddpm_mlp, labels": ("ddpm_mlp", {"labels": CLASSES}),
     "ddpm_unet, labels": ("ddpm_unet", {"labels": CLASSES}),
+    "ddpm_unet, labels, order 2": ("ddpm_unet", {"labels": CLASSES, "order": 2, "sampling_steps": 15}),
+    "ddpm_unet, labels, order 2, ε": (
+        "ddpm_unet",
+        {"labels": CLASSES, "order": 2, "sampling_steps": 15, "prediction": "epsilon"},
+    ),
 }
 PICTURES: Settings = {
     "mixture, 100 components": ("mixture", {"components": 100, "dimensions": 128}),
