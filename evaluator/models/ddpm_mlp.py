@@ -41,7 +41,7 @@ class DdpmMlp:
     that they were made for; with `clusters` they are those that k-means finds in the training rows.
 
     steps           training steps
-    width, depth    hidden units, residual layers
+    width, depth    hidden units, residual layers; a network narrower than rows are long adds variance to them
     batch           rows per step
     rate            learning rate of Adam
     sampling_steps  from noise to sample

@@ -99,6 +99,29 @@ def test_the_error_that_is_learned_from_is_that_of_the_noise_or_of_v() -> None:
     assert Diffusion(settings).weights(times) == 1
 
 
+class Constant(torch.nn.Module):
+    """Says the same v of all pictures at all times."""
+
+    config = SimpleNamespace(sample_size=2, in_channels=1)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, noisy: torch.Tensor, timestep: torch.Tensor) -> SimpleNamespace:
+        return SimpleNamespace(sample=self.said.expand_as(noisy))
+
+
+@pytest.mark.parametrize(("of_noise", "expected"), [(False, -2 / np.pi), (True, -4 / (3 * np.pi))])
+def test_a_denoiser_learns_from_the_error_that_it_is_told_to(of_noise: bool, expected: float) -> None:
+    """Of pictures that are all 1, v is √ᾱ ε − √(1 − ᾱ). With √ᾱ the cosine of an angle that is uniform in 0..π/2, the
+    best constant is −E[sin], or by the error in ε −E[cos² sin] / E[cos²]."""
+    settings = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2", "prediction_type": "v_prediction"}
+    denoiser = Denoiser(Constant(), Diffusion(settings, of_noise=of_noise), "cpu")
+    denoiser.learn(torch.ones(2, 1, 2, 2), torch.zeros(2, dtype=torch.long), 400, 200, 0.02, source())
+    assert denoiser.network.said.item() == pytest.approx(expected, abs=0.02)
+
+
 def spread_left(order: int, steps: int, deviation: float) -> float:
     """Standard deviation of what an exact network makes of N(0, deviation²), over `deviation`. Its velocity is linear
     in x at every angle φ, cos φ = √ᾱ: E[cos φ·ε − sin φ·x₀ | x]. So pictures keep their direction, and shrink."""
