@@ -1,7 +1,7 @@
 """An experiment's panels as one SVG file."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -27,12 +27,14 @@ class PlainLog(LogFormatter):
 
 
 def write_plot(path: Path, panels: Sequence[Panel]) -> None:
-    """Draw `panels` in rows of two, or of three where their number is odd."""
+    """Draw `panels` in rows of two, or of three where their number is odd. A label has one colour in all of them."""
     columns = min(2 if len(panels) % 2 == 0 else 3, len(panels))
+    labels = dict.fromkeys(curve.label for panel in panels for curve in panel.curves)
+    colours = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(columns, -(-len(panels) // columns), height=3.6)
         for panel, each in zip(panels, axes.flat, strict=False):
-            _draw(each, panel, MOST[columns])
+            _draw(each, panel, colours, MOST[columns])
         for spare in list(axes.flat)[len(panels) :]:
             spare.remove()
         file = BytesIO()
@@ -40,9 +42,9 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     write_text(path, TAG.sub(lambda tag: SURPLUS_DIGITS.sub(r"\1", tag[0]), file.getvalue().decode()))
 
 
-def _draw(axes: Any, panel: Panel, most: int) -> None:
-    for number, curve in enumerate(panel.curves):
-        _line(axes, curve, COLOURS[number % len(COLOURS)])
+def _draw(axes: Any, panel: Panel, colours: Mapping[str, str], most: int) -> None:
+    for curve in panel.curves:
+        _line(axes, curve, colours[curve.label])
     axes.set(title=fill(panel.title, most), xlabel=panel.x_label, ylabel=fill(panel.y_label, 30))
     if all(float(x).is_integer() for curve in panel.curves for x in curve.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -27,7 +27,7 @@ from evaluator.presets.base import (
     settled,
 )
 from evaluator.presets.gaussian import ratio
-from evaluator.presets.plots import write_plot
+from evaluator.presets.plots import COLOURS, write_plot
 from evaluator.presets.runner import run_preset
 from evaluator.presets.three_loops import change
 from hygiene.errors import ConfigurationError
@@ -269,3 +269,13 @@ def test_long_titles_and_labels_take_two_lines(tmp_path):
     texts = re.findall(r">([^<>\n]+)</text>", (tmp_path / "plot.svg").read_text("utf-8"))
     assert texts.count("rotating keys, blind fully synthetic,") == texts.count("r = 0") == 3
     assert max(len(text) for text in texts if "mark" in text) <= 30
+
+
+def test_a_label_has_one_colour_in_all_panels(tmp_path):
+    """The second panel lacks the first panel's first label."""
+    closed, fresh = (Curve(label, [1, 2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2]) for label in ("closed", "fresh"))
+    panels = [Panel("title", "generation", "distance", curves) for curves in ([closed, fresh], [fresh])]
+    write_plot(tmp_path / "plot.svg", panels)
+    first, second = (tmp_path / "plot.svg").read_text().split('id="axes_2"')
+    drawn = [set(re.findall(r"stroke: (#[0-9a-f]{6})", part)) & set(COLOURS) for part in (first, second)]
+    assert drawn == [set(COLOURS[:2]), {COLOURS[1]}]
