@@ -39,6 +39,9 @@ class DdpmUnet:
     bring along as their last number, or `clusters`, which k-means finds in them, it learns with 10 % condition dropout,
     and λ is classifier-free guidance w = 1/λ − 1 (Alemohammad et al. 2023), λ ≥ .05.
 
+    The network says v, whichever is predicted; ε is √(1 − ᾱ) x + √ᾱ v of the noisy picture x. Saying ε itself takes
+    knowing how large x is, which layers that normalise do not, and samples came out many times too wide.
+
     channels        colours of one pixel
     width           channels of the first level, in eights; deeper levels have up to four times as many
     prediction      v (Salimans and Ho 2022) or epsilon: the error of which of the two is made small

@@ -79,7 +79,7 @@ class Diffusion:
         return velocity
 
     def weights(self, times: torch.Tensor) -> torch.Tensor | float:
-        """ε = √(1 − ᾱ) x + √ᾱ v, so an error in v is one √ᾱ times as large in ε."""
+        """ε = √(1 − ᾱ) x + √ᾱ v, so an error in v makes one √ᾱ times as large in ε."""
         if not self.of_noise:
             return 1.0
         shares: torch.Tensor = self._training.alphas_cumprod.to(times.device)

@@ -1,7 +1,7 @@
 """An experiment's panels as one SVG file."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from textwrap import fill
@@ -27,14 +27,17 @@ class PlainLog(LogFormatter):
 
 
 def write_plot(path: Path, panels: Sequence[Panel]) -> None:
-    """Draw `panels` in rows of two, or of three where their number is odd. A label has one colour in all of them."""
+    """Draw `panels` in rows of two, or of three where their number is odd.
+
+    A label has one colour in all of them, if there are colours for all labels; else every panel begins with the first.
+    """
     columns = min(2 if len(panels) % 2 == 0 else 3, len(panels))
-    labels = dict.fromkeys(curve.label for panel in panels for curve in panel.curves)
-    colours = {label: COLOURS[number % len(COLOURS)] for number, label in enumerate(labels)}
+    labels = list(dict.fromkeys(curve.label for panel in panels for curve in panel.curves))
+    shared = labels if len(labels) <= len(COLOURS) else None
     with mpl.rc_context(STYLE):
         figure, axes = new_figure(columns, -(-len(panels) // columns), height=3.6)
         for panel, each in zip(panels, axes.flat, strict=False):
-            _draw(each, panel, colours, MOST[columns])
+            _draw(each, panel, shared or [curve.label for curve in panel.curves], MOST[columns])
         for spare in list(axes.flat)[len(panels) :]:
             spare.remove()
         file = BytesIO()
@@ -42,9 +45,9 @@ def write_plot(path: Path, panels: Sequence[Panel]) -> None:
     write_text(path, TAG.sub(lambda tag: SURPLUS_DIGITS.sub(r"\1", tag[0]), file.getvalue().decode()))
 
 
-def _draw(axes: Any, panel: Panel, colours: Mapping[str, str], most: int) -> None:
+def _draw(axes: Any, panel: Panel, labels: Sequence[str], most: int) -> None:
     for curve in panel.curves:
-        _line(axes, curve, colours[curve.label])
+        _line(axes, curve, COLOURS[labels.index(curve.label) % len(COLOURS)])
     axes.set(title=fill(panel.title, most), xlabel=panel.x_label, ylabel=fill(panel.y_label, 30))
     if all(float(x).is_integer() for curve in panel.curves for x in curve.x):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

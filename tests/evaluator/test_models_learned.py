@@ -186,7 +186,7 @@ class TestDdpmUnet:
         assert spreads[0] > 1.3 * spreads[1]
 
     def test_samples_of_a_network_that_learned_noise_keep_their_size(self) -> None:
-        """A network of normalised layers that says ε itself cannot say how large x is: 500 times the variance."""
+        """A network of normalised layers that says ε itself cannot say how large x is, and its samples are too wide."""
         rng = np.random.default_rng(26)
         rows = stripes(400, rng)
         model = DdpmUnet(width=8, steps=150, batch=32, rate=5e-3, sampling_steps=20, prediction="epsilon", order=2)

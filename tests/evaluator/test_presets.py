@@ -271,11 +271,15 @@ def test_long_titles_and_labels_take_two_lines(tmp_path):
     assert max(len(text) for text in texts if "mark" in text) <= 30
 
 
-def test_a_label_has_one_colour_in_all_panels(tmp_path):
-    """The second panel lacks the first panel's first label."""
-    closed, fresh = (Curve(label, [1, 2], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2]) for label in ("closed", "fresh"))
-    panels = [Panel("title", "generation", "distance", curves) for curves in ([closed, fresh], [fresh])]
+@pytest.mark.parametrize(("more", "colour"), [(0, 1), (6, 1), (7, 0)])
+def test_a_label_has_one_colour_in_all_panels_if_there_are_enough(tmp_path, more, colour):
+    """The second panel lacks the first panel's first label; the third has `more` labels that no other has."""
+    labels = ["closed", "fresh"], ["fresh"], [str(number) for number in range(more)]
+    panels = [
+        Panel("title", "generation", "distance", [Curve(label, *[[0.1, 0.2]] * 4) for label in each]) for each in labels
+    ]
     write_plot(tmp_path / "plot.svg", panels)
-    first, second = (tmp_path / "plot.svg").read_text().split('id="axes_2"')
-    drawn = [set(re.findall(r"stroke: (#[0-9a-f]{6})", part)) & set(COLOURS) for part in (first, second)]
-    assert drawn == [set(COLOURS[:2]), {COLOURS[1]}]
+    parts = re.split('id="axes_[123]"', (tmp_path / "plot.svg").read_text())[1:]
+    drawn = [set(re.findall(r"stroke: (#[0-9a-f]{6})", part)) & set(COLOURS) for part in parts]
+    assert drawn[:2] == [set(COLOURS[:2]), {COLOURS[colour]}]
+    assert len(drawn[2]) == more

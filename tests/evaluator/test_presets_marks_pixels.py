@@ -9,6 +9,7 @@ from evaluator.models import make_model
 from evaluator.presets import make_preset
 from evaluator.presets.base import LoopArm
 from evaluator.presets.marks_twins import RESIDUAL, Twins, paired, residual_transfer
+from evaluator.presets.plots import COLOURS
 
 NAMES = ("mark-amplification-pixels", "mark-amplification-colours", "mark-amplification-pictures")
 ROWS = {
@@ -108,12 +109,16 @@ def test_an_arm_does_what_its_label_says(loop):
         assert config.n_r == (config.n_s if config.loop == "fresh_data" else 0)
 
 
+def at_random(preset):
+    """Of two seeds and three generations: a number of its own for each probe of each arm."""
+    rng = np.random.default_rng(0)
+    return {arm: {probe: rng.standard_normal((2, 3)) for probe in PROBES} for arm in preset.arms}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_row_reads_its_own_arm_and_twin(name):
-    """Of two seeds; each probe of each arm holds a number of its own in the last generation."""
     preset = make_preset(name, "paper")
-    rng = np.random.default_rng(0)
-    measured = {arm: {probe: rng.standard_normal((2, 3)) for probe in PROBES} for arm in preset.arms}
+    measured = at_random(preset)
     seen = []
     for row in preset.comparisons:
         what, arm = told(row.what, preset.arms)
@@ -132,13 +137,12 @@ def test_each_row_reads_its_own_arm_and_twin(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_each_line_of_the_plot_is_drawn_once_in_the_panels_of_its_codec_and_loop(name):
     preset = make_preset(name, "paper")
-    rng = np.random.default_rng(0)
-    measured = {arm: {probe: rng.standard_normal((2, 3)) for probe in PROBES} for arm in preset.arms}
-    drawn = []
-    for panel in preset.panels(measured):
+    measured = at_random(preset)
+    drawn, panels = [], preset.panels(measured)
+    assert len({curve.label for panel in panels for curve in panel.curves}) <= len(COLOURS)
+    for panel in panels:
         title, codec, loop = panel.title.split(", ")
         probe = "raw_residual" if title.startswith("mean residual") else "raw_mark_sd"
-        assert len(panel.curves) <= 8  # as many as there are colours
         for curve in panel.curves:
             model, way = curve.label.split(", ")
             arm = ", ".join([model, codec, loop.replace(" ", "_"), way])
