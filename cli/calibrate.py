@@ -17,6 +17,8 @@ from hygiene.errors import ConfigurationError
 @detectors_options
 @click.option("--untagged", type=common.FOLDER, help="Pictures without the mark; only `filter --fpr` needs them.")
 @click.option("--processing", default="", metavar="TEXT", help="What TAGGED went through, in words, for the record.")
+@common.input_format_option
+@common.picture_option
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
@@ -27,6 +29,8 @@ def calibrate(
     wanted: Wanted,
     untagged: Path | None,
     processing: str,
+    input_format: str,
+    picture: str,
     workers: int,
     max_pixels: int,
     max_unreadable: "int | float | None",
@@ -57,6 +61,8 @@ def calibrate(
             detectors,
             untagged=untagged,
             processing=processing,
+            input_format=input_format,
+            picture=picture,
             max_pixels=max_pixels,
             workers=workers,
             progress=progress,

@@ -38,6 +38,19 @@ workers_option = click.option(
     show_default="one per CPU",
     help="Number of worker processes.",
 )
+input_format_option = click.option(
+    "--input-format",
+    type=click.Choice(["auto", "folder", "webdataset", "parquet"]),
+    default="auto",
+    show_default=True,
+    help="What the input is: pictures in a folder, tar shards, Parquet files. auto: what lies there tells.",
+)
+picture_option = click.option(
+    "--picture",
+    default="",
+    metavar="NAME",
+    help="In shards whose samples hold several pictures: the ending (webdataset: jpg) or column (Parquet) that counts.",
+)
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),

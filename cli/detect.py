@@ -34,6 +34,8 @@ class MarkFound(HygieneError):
     help="A mark counts as found at or under this p-value.  [default: 1e-9; 1e-6 when looking for public marks]",
 )
 @click.option("--fail-on-found", is_flag=True, help="Exit with 1 if a mark is found, or a file says it is generated.")
+@common.input_format_option
+@common.picture_option
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
@@ -52,6 +54,8 @@ def detect(
     registry: Path | None,
     max_p: float | None,
     fail_on_found: bool,
+    input_format: str,
+    picture: str,
     workers: int,
     max_pixels: int,
     max_unreadable: "int | float | None",
@@ -90,6 +94,8 @@ def detect(
         for evidence in score_dataset(
             source,
             detectors,
+            input_format=input_format,
+            picture=picture,
             max_pixels=max_pixels,
             workers=1 if source.is_file() else workers,
             progress=progress,

@@ -54,6 +54,8 @@ DECLARED: "dict[str, frozenset[Statement]]" = {
     "edited: or edited in any way; none: only list what they say.",
 )
 @click.option("--lists-only", is_flag=True, help="Write the lists and copy nothing.")
+@common.input_format_option
+@common.picture_option
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
@@ -70,6 +72,8 @@ def filter(
     confidence: float,
     declared: str,
     lists_only: bool,
+    input_format: str,
+    picture: str,
     workers: int,
     max_pixels: int,
     max_unreadable: "int | float | None",
@@ -110,6 +114,8 @@ def filter(
             policies,
             declared=DECLARED[declared],
             lists_only=lists_only,
+            input_format=input_format,
+            picture=picture,
             max_pixels=max_pixels,
             workers=workers,
             progress=progress,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 )
 @click.option("--certificate-key", type=common.FOLDER, metavar="FILE", help="Private key of --certificate, PEM.")
 @click.option("--copy-refused", is_flag=True, help="Also copy, unmarked, the pictures that cannot be tagged.")
+@common.input_format_option
+@common.picture_option
 @common.workers_option
 @common.max_pixels_option
 @common.max_unreadable_option
@@ -54,6 +56,8 @@ def tag(
     certificate: Path | None,
     certificate_key: Path | None,
     copy_refused: bool,
+    input_format: str,
+    picture: str,
     workers: int,
     max_pixels: int,
     max_unreadable: "int | float | None",
@@ -92,6 +96,8 @@ def tag(
             declare=declare,
             signer=signer,
             copy_refused=copy_refused,
+            input_format=input_format,
+            picture=picture,
             max_pixels=max_pixels,
             workers=workers,
             progress=progress,

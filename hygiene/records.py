@@ -25,10 +25,12 @@ class Record:
     """One encoded picture with its sidecars, as found.
 
     sidecars  name → bytes: the caption (.txt) and the metadata (.json) of the same stem
-    flaw      why not all of its sidecars are here, "kind: detail"; empty: all that were asked for are
+    flaw      why not all of it is here, "kind: detail"; empty: all that was asked for is
+    stored    the bytes in which a shard holds it, sidecars and headers too, where it was asked for whole
     """
 
     id: str
     data: bytes = field(repr=False)
     sidecars: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     flaw: str = ""
+    stored: bytes = field(default=b"", repr=False)

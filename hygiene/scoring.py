@@ -60,6 +60,8 @@ class Scores:
 
     def of(self, shard: Shard) -> list[Evidence]:
         """One item per record of the shard, in its order."""
+        if not shard.entries:  # which nothing was stored for
+            return []
         stored = ledger.read_scores(self.path(shard), self.mark(shard))
         if stored is None:
             raise ConfigurationError(f"{self.path(shard)} changed during the run: run the same command again")
@@ -75,13 +77,13 @@ class Scores:
 
     def log10_p(self) -> NDArray[np.float64]:
         """The evidence of all readable records, [n]."""
-        return np.concatenate([ledger.read_log10_p(self.path(shard)) for shard in self.shards])
+        return np.concatenate([ledger.read_log10_p(self.path(shard)) for shard in self.shards if shard.entries])
 
     def drop_others(self) -> None:
         """Remove score files of an earlier, longer listing: whoever reads the folder would count their rows."""
-        current = {self.path(shard).name for shard in self.shards}
-        for path in self.folder.glob("*.parquet"):
-            if path.name not in current:
+        current = {self.path(shard) for shard in self.shards}
+        for path in self.folder.rglob("*.parquet"):
+            if path not in current:
                 path.unlink()
 
 

@@ -2,18 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hygiene import files
-from hygiene.datasets import Listing, Reader, Shard, open_writer
+from hygiene import files, ledger
+from hygiene.datasets import Listing, Reader, Shard, Sink, Writer
 from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import DECLARED, OUTCOMES, Counts, Evidence, Outcome, Rule, count, flawed, outcome, split
-from hygiene.records import Record
+from hygiene.records import Entry, Record
 from hygiene.scoring import Scores
 
 
@@ -27,7 +27,7 @@ class CopyTask:
     targets: tuple[tuple[Path, Rule], ...]
 
 
-def check_outputs(out: Path, names: Iterable[str], listing: Listing, lists_only: bool) -> None:
+def check_outputs(out: Path, names: Iterable[str], reader: Reader, listing: Listing, lists_only: bool) -> None:
     """Refuse, before anything is scored, outputs whose copies of an earlier run would be left out of step.
 
     names: of the outputs, relative to `out`; "." is `out` itself.
@@ -35,16 +35,19 @@ def check_outputs(out: Path, names: Iterable[str], listing: Listing, lists_only:
     if "." not in names and any((out / f"{where}.jsonl").exists() for where in OUTCOMES):
         raise ConfigurationError(f"{out} holds a single output of an earlier run: choose another folder for several")
     for name in names:
-        _check_output(out / name, listing, lists_only)
+        _check_output(out / name, reader, listing, lists_only)
 
 
-def _check_output(folder: Path, listing: Listing, lists_only: bool) -> None:
+def _check_output(folder: Path, reader: Reader, listing: Listing, lists_only: bool) -> None:
     if not _has_copies(folder):
         return
     if lists_only:
         raise ConfigurationError(f"{folder} holds copies of an earlier run: --lists-only needs another output folder")
-    listed = {entry.id for entry in listing.entries()}
-    gone = [where / id for where, id in _copied(folder) if id not in listed]
+    gone = [
+        path
+        for where in OUTCOMES
+        for path in reader.writer(folder / where).strays(listing, _listed_in(folder / f"{where}.jsonl"))
+    ]
     if gone:
         raise ConfigurationError(
             f"{folder} holds pictures of an earlier run that are no longer in the pool ({len(gone)}, such as "
@@ -65,9 +68,9 @@ def write_lists(folder: Path, scores: Scores, rule: Rule, flaws: Mapping[str, st
         return count(listed(), rule)
 
 
-def settle(folder: Path, scores: Scores, rule: Rule) -> None:
-    """Move the copies of an earlier run to where this rule wants them."""
-    if not _has_copies(folder):
+def settle(folder: Path, reader: Reader, scores: Scores, rule: Rule) -> None:
+    """Move the copies of an earlier run to where this rule wants them. Of shards they are made anew."""
+    if reader.writer(folder).by_shard or not _has_copies(folder):
         return
     for shard in scores.shards:
         for entry, row in zip(shard.entries, scores.of(shard), strict=True):
@@ -79,19 +82,65 @@ def copy_shard(task: CopyTask) -> dict[str, str]:
 
     Returns the flaws of records that cannot be read whole, id → reason: what there is of them is copied.
     """
-    items = task.reader.read(task.shard, sidecars=True)
+    rows = task.scores.of(task.shard)
+    copies = [_Copies(task.reader, task.shard, folder, rule, rows) for folder, rule in task.targets]
+    missing = [each for each in copies if not each.done()]
     flaws: dict[str, str] = {}
-    for entry, item, row in zip(task.shard.entries, items, task.scores.of(task.shard), strict=True):
-        flaw = item.reason if isinstance(item, Unreadable) else item.flaw
-        if flaw and flaw != getattr(row, "reason", ""):
-            flaws[item.id] = flaw
-        for folder, rule in task.targets:
-            where = outcome(flawed(row, flaw), rule)
-            if flaw:  # its score alone may have led an earlier run, or `settle`, elsewhere
-                _move(folder, (entry.id, *entry.sidecars), where)
-            if isinstance(item, Record):
-                open_writer(folder / where).write(item)
+    if not missing:
+        return flaws
+    with contextlib.ExitStack() as stack:
+        for each in missing:
+            each.start(stack)
+        items = task.reader.read(task.shard, sidecars=True)
+        for entry, item, row in zip(task.shard.entries, items, rows, strict=True):
+            flaw = item.reason if isinstance(item, Unreadable) else item.flaw
+            if flaw and flaw != getattr(row, "reason", ""):
+                flaws[item.id] = flaw
+            for each in missing:
+                each.put(entry, item, outcome(flawed(row, flaw), each.rule), bool(flaw))
+    for each in missing:
+        if not flaws:  # with flaws, another run may find more
+            each.finish()
     return flaws
+
+
+class _Copies:
+    """What becomes of one shard in one target."""
+
+    def __init__(self, reader: Reader, shard: Shard, folder: Path, rule: Rule, rows: Sequence[Evidence]) -> None:
+        self.folder, self.rule, self._shard = folder, rule, shard
+        self._writers: dict[Outcome, Writer] = {where: reader.writer(folder / where) for where in OUTCOMES}
+        self._by_shard = self._writers["kept"].by_shard
+        self._record = folder / ledger.OWN / f"{shard.name}.json"
+        self._mark = ledger.fingerprint(
+            shard, {"picture": reader.picture, "places": [outcome(row, rule) for row in rows]}
+        )
+        self._sinks: dict[Outcome, Sink] = {}
+
+    def done(self) -> bool:
+        """Whether an earlier run wrote the shard's files just so. Records by themselves are looked at one by one."""
+        return self._by_shard and files.read_json(self._record) == self._state()
+
+    def start(self, stack: contextlib.ExitStack) -> None:
+        self._record.unlink(missing_ok=True)
+        for where, writer in self._writers.items():
+            self._sinks[where] = stack.enter_context(writer.open(self._shard, even_empty=where == "kept"))
+
+    def put(self, entry: Entry, item: Record | Unreadable, where: Outcome, is_flawed: bool) -> None:
+        if is_flawed and not self._by_shard:  # its score alone may have led an earlier run, or `settle`, elsewhere
+            _move(self.folder, (entry.id, *entry.sidecars), where)
+        if isinstance(item, Record):
+            self._sinks[where].write(item)
+
+    def finish(self) -> None:
+        if self._by_shard:
+            files.write_json(self._record, self._state())
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self._mark,
+            "bytes": {where: each.state(self._shard) for where, each in self._writers.items()},
+        }
 
 
 def _line(row: Evidence, rule: Rule) -> dict[str, Any]:
@@ -110,12 +159,8 @@ def _has_copies(folder: Path) -> bool:
     return any((folder / where).is_dir() for where in OUTCOMES)
 
 
-def _copied(folder: Path) -> Iterator[tuple[Path, str]]:
-    """(folder, id) of each copy that the earlier run's lists name and that is still there."""
-    for where in OUTCOMES:
-        for row in files.read_lines(folder / f"{where}.jsonl"):
-            if os.path.lexists(inside(folder / where, row["id"])):
-                yield folder / where, row["id"]
+def _listed_in(path: Path) -> Iterator[str]:
+    return (row["id"] for row in files.read_lines(path))
 
 
 def _move(folder: Path, names: tuple[str, ...], where: Outcome) -> None:

@@ -11,9 +11,8 @@ from hygiene import files, images
 from hygiene.codecs.base import Batch
 from hygiene.codecs.layouts import SMALLEST_SIDE
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
-from hygiene.datasets import Reader, Shard, open_writer
+from hygiene.datasets import Reader, Shard, Sink, Writer
 from hygiene.datasets.base import may_pass
-from hygiene.datasets.folder import inside
 from hygiene.detectors.base import Unreadable
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.detectors.two_keys import TwoKeyDetector
@@ -70,35 +69,42 @@ class TagTask:
 
 
 def tag_shard(task: TagTask) -> list[TagOutcome]:
-    """One outcome per record, in order. What was finished before, and is still there, is left alone."""
-    found = _stored(task)
+    """One outcome per record, in order. What was finished before, and is still there, is left alone; a shard that is
+    one file is finished as a whole."""
+    writer = task.reader.writer(task.out)
+    found = _stored(task, writer)
     rest = task.shard.without(found)
-    if rest.entries:
-        found |= {each.id: each for each in (_tag(item, task) for item in task.reader.read(rest, sidecars=True))}
+    if writer.by_shard and (rest.entries or writer.state(task.shard) < 0):
+        found, rest = {}, task.shard
+    elif not rest.entries:
+        return [found[entry.id] for entry in task.shard.entries]
+    with writer.open(rest, even_empty=True) as sink:
+        found |= {each.id: each for each in (_tag(item, task, sink) for item in task.reader.read(rest, sidecars=True))}
     outcomes = [found[entry.id] for entry in task.shard.entries]
-    if rest.entries:
-        files.write_json(task.path, {"fingerprint": task.mark, "outcomes": [asdict(each) for each in outcomes]})
+    facts = {"fingerprint": task.mark, "state": writer.state(task.shard)}
+    files.write_json(task.path, facts | {"outcomes": [asdict(each) for each in outcomes]})
     return outcomes
 
 
-def _stored(task: TagTask) -> dict[str, TagOutcome]:
+def _stored(task: TagTask, writer: Writer) -> dict[str, TagOutcome]:
     """id → outcome, of the records that an earlier run settled."""
     content = files.read_json(task.path)
     if not isinstance(content, Mapping) or content.get("fingerprint") != task.mark:
         return {}
+    if content.get("state") != writer.state(task.shard):
+        return {}
     outcomes = [TagOutcome(**each) for each in content["outcomes"]]
-    return {each.id: each for each in outcomes if _is_settled(each, task.out)}
+    return {each.id: each for each in outcomes if _is_settled(each, writer)}
 
 
-def _is_settled(outcome: TagOutcome, out: Path) -> bool:
+def _is_settled(outcome: TagOutcome, writer: Writer) -> bool:
     """Written and still there, or not written for what the picture is."""
     if may_pass(outcome.reason):
         return False
-    path = inside(out, outcome.id)
-    return outcome.bytes < 0 or (path.is_file() and path.stat().st_size == outcome.bytes)
+    return outcome.bytes < 0 or writer.holds(outcome.id, outcome.bytes)
 
 
-def _tag(item: Record | Unreadable, task: TagTask) -> TagOutcome:
+def _tag(item: Record | Unreadable, task: TagTask, sink: Sink) -> TagOutcome:
     if isinstance(item, Unreadable):
         return TagOutcome(item.id, "unreadable", item.reason)
     if item.flaw:
@@ -111,7 +117,7 @@ def _tag(item: Record | Unreadable, task: TagTask) -> TagOutcome:
         size = len(item.data) if task.copy_refused else -1
         outcome, data = TagOutcome(item.id, "refused", str(error), bytes=size), item.data
     if outcome.bytes >= 0:
-        open_writer(task.out).write(Record(item.id, data, item.sidecars))
+        sink.write(item, None if data == item.data else data)
     return outcome
 
 

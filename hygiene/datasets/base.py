@@ -1,7 +1,8 @@
 """What every dataset format offers: a listing cut into shards, records read from a shard, records written."""
 
 import hashlib
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,7 +25,7 @@ class Shard:
     entries: tuple[Entry, ...]
 
     def __str__(self) -> str:
-        return f"{self.entries[0].id!r} to {self.entries[-1].id!r}"
+        return f"{self.entries[0].id!r} to {self.entries[-1].id!r}" if self.entries else repr(self.name)
 
     @property
     def digest(self) -> str:
@@ -53,11 +54,51 @@ class Listing:
             yield from shard.entries
 
 
-class Reader(Protocol):
-    """Reads one dataset. Small and picklable: every worker gets a copy."""
+class Sink(Protocol):
+    """Takes the records of one shard."""
+
+    def write(self, record: Record, data: bytes | None = None) -> None:
+        """The record as it was read, its sidecars too; with `data` in the place of its picture if there is any."""
+
+
+class Writer(Protocol):
+    """Writes records under one root, in the format that they were read from.
+
+    by_shard: a shard becomes one file, which is written whole or not at all. Else every record is, by itself.
+    """
 
     @property
     def root(self) -> Path: ...
+
+    @property
+    def by_shard(self) -> bool: ...
+
+    def open(self, shard: Shard, even_empty: bool = False) -> AbstractContextManager[Sink]:
+        """What is written of `shard`. By shards, it takes its place when the block ends well, and what lay there
+        goes; nothing comes of no records unless `even_empty`. Writing the same again changes nothing.
+        """
+
+    def state(self, shard: Shard) -> int:
+        """Bytes of the shard's file; −1 where there is none, or where records are written by themselves."""
+
+    def holds(self, id: str, size: int) -> bool:
+        """Whether record `id` lies there with a picture of `size` bytes; of a shard's file, `state` tells."""
+
+    def strays(self, listing: Listing, written: Iterable[str]) -> list[Path]:
+        """What an earlier run left that `listing` does not have any more. written: ids of what it wrote."""
+
+
+class Reader(Protocol):
+    """Reads one dataset. Small and picklable: every worker gets a copy.
+
+    picture: what was asked for where samples may hold several pictures; empty: there is no question.
+    """
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def picture(self) -> str: ...
 
     def listing(self) -> Listing:
         """What there is to read; ConfigurationError when there is nothing."""
@@ -67,15 +108,8 @@ class Reader(Protocol):
         sidecars cannot all be read is a record with a flaw.
         """
 
-
-class Writer(Protocol):
-    """Writes records under one root."""
-
-    @property
-    def root(self) -> Path: ...
-
-    def write(self, record: Record) -> None:
-        """All of the record or nothing. Writing the same bytes again changes nothing."""
+    def writer(self, root: Path) -> Writer:
+        """Of the same format, under `root`, which is made when there is something to write."""
 
 
 def may_pass(reason: str) -> bool:

@@ -4,11 +4,13 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import ClassVar
 
-from hygiene.datasets.base import UNREADABLE_SIDECAR, Listing, Shard
+from hygiene.datasets.base import UNREADABLE_SIDECAR, Listing, Shard, Sink, Writer
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError, UnreadableImage
 from hygiene.records import Entry, Record
@@ -32,6 +34,7 @@ class FolderReader:
     """
 
     root: Path
+    picture: str = ""
 
     def listing(self) -> Listing:
         if self.root.is_dir():
@@ -53,17 +56,38 @@ class FolderReader:
             except UnreadableImage as error:
                 yield Unreadable(entry.id, str(error))
 
+    def writer(self, root: Path) -> Writer:
+        return FolderWriter(root)
+
 
 @dataclass(frozen=True)
 class FolderWriter:
     """Writes records under `root` at the paths that their ids name."""
 
+    by_shard: ClassVar[bool] = False
+
     root: Path
 
-    def write(self, record: Record) -> None:
-        for name, data in record.sidecars.items():
-            write_atomically(inside(self.root, name), data)
-        write_atomically(inside(self.root, record.id), record.data)
+    def open(self, shard: Shard, even_empty: bool = False) -> AbstractContextManager[Sink]:
+        return nullcontext(self)
+
+    def write(self, record: Record, data: bytes | None = None) -> None:
+        """All of the record or nothing."""
+        for name, sidecar in record.sidecars.items():
+            write_atomically(inside(self.root, name), sidecar)
+        write_atomically(inside(self.root, record.id), record.data if data is None else data)
+
+    def state(self, shard: Shard) -> int:
+        return -1
+
+    def holds(self, id: str, size: int) -> bool:
+        path = inside(self.root, id)
+        return path.is_file() and path.stat().st_size == size
+
+    def strays(self, listing: Listing, written: Iterable[str]) -> list[Path]:
+        listed = {entry.id for entry in listing.entries()}
+        gone = (inside(self.root, id) for id in written if id not in listed)
+        return [path for path in gone if os.path.lexists(path)]
 
 
 def inside(root: Path, id: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hygiene import engines, files, images, ledger
-from hygiene.datasets import Listing, Reader, open_reader
+from hygiene.datasets import AUTO, Listing, Reader, open_reader
 from hygiene.detectors.base import RULES, Detector, Statement
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
@@ -45,6 +45,8 @@ def filter_dataset(
     detectors: Detectors,
     policies: Policy | Mapping[str, Policy],
     *,
+    input_format: str = AUTO,
+    picture: str = "",
     declared: Collection[Statement] = GENERATED,
     lists_only: bool = False,
     max_pixels: int = images.MAX_PIXELS,
@@ -58,25 +60,32 @@ def filter_dataset(
     `out`/scores: a stopped run continues, and another policy scores nothing anew. `pool` stays as it is. A picture with
     a sidecar that cannot be read is unreadable for it; its copy has what there is. `lists_only` looks at no sidecars.
 
+    Of shards, tar or Parquet files, kept/ holds one of the same name for each (excluded/ and unreadable/ where there is
+    something to hold): samples of a tar file byte for byte with all their members, rows of a Parquet file with all
+    their columns, both in their order.
+
+    input_format, picture  as `hygiene.datasets.open_reader` takes them
     declared  of the files that a detector reads statements from, those that say one of these are excluded as well
     """
     pool, out = Path(pool), Path(out)
-    made, reader = detectors_of(detectors), open_reader(pool)
+    made, reader = detectors_of(detectors), open_reader(pool, input_format, picture)
     named = policies if isinstance(policies, Mapping) else {".": policies}
     _check_policies(named, names_of(made))
     earlier = ledger.claim(pool, out, "filter")
     listing = reader.listing()
-    check_outputs(out, named, listing, lists_only)
+    check_outputs(out, named, reader, listing, lists_only)
     frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
     said = frozenset(declared if any(isinstance(each, ProvenanceDetector) for each in made) else ())
     frame |= {"declared": sorted(said)} if said else {}
     frame |= {"lists_only": lists_only, "passed_over": listing.passed_over}
-    scores = Scores(out / "scores", listing.shards, {"detectors": names_of(made), "max_pixels": max_pixels})
+    frame |= {"picture": picture} if picture else {}
+    settings = {"detectors": names_of(made), "max_pixels": max_pixels} | ({"picture": picture} if picture else {})
+    scores = Scores(out / "scores", listing.shards, settings)
     with ledger.locked(out, earlier):
         files.write_json(out / ledger.MANIFEST, frame | {"complete": False})
         _score(reader, scores, made, max_pixels, workers, progress)
         evidence = scores.log10_p()
-        outputs = tuple(_decide(out / name, policy, scores, evidence, said) for name, policy in named.items())
+        outputs = tuple(_decide(out / name, reader, policy, scores, evidence, said) for name, policy in named.items())
         if not lists_only:
             flaws = _copy(reader, listing, scores, outputs, workers, progress)
             outputs = tuple(_relisted(output, scores, flaws) for output in outputs)
@@ -149,11 +158,13 @@ def _finish(results: Iterator[object]) -> None:
         continue
 
 
-def _decide(folder: Path, policy: Policy, scores: Scores, evidence: Any, said: frozenset[Statement]) -> SplitReport:
+def _decide(
+    folder: Path, reader: Reader, policy: Policy, scores: Scores, evidence: Any, said: frozenset[Statement]
+) -> SplitReport:
     """The rule, and the lists by it; copies of an earlier run follow first."""
     threshold = policy.threshold(evidence)
     rule = Rule(threshold.max_log10_p, said)
-    settle(folder, scores, rule)
+    settle(folder, reader, scores, rule)
     return SplitReport(folder, rule, threshold.facts, write_lists(folder, scores, rule, {}))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hygiene import engines, images
-from hygiene.datasets import Listing, open_reader
+from hygiene.datasets import AUTO, Listing, open_reader
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
@@ -26,6 +26,8 @@ def score_dataset(
     source: Path | str,
     detectors: Detectors,
     *,
+    input_format: str = AUTO,
+    picture: str = "",
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
     progress: Progress | None = None,
@@ -33,8 +35,9 @@ def score_dataset(
     """Evidence about every record of `source`, in the order of its ids, as it is found.
 
     Of several detectors the strongest evidence counts, and pays for all of them.
+    input_format, picture: as `hygiene.datasets.open_reader` takes them.
     """
-    reader, made = open_reader(Path(source)), detectors_of(detectors)
+    reader, made = open_reader(Path(source), input_format, picture), detectors_of(detectors)
     listing = reader.listing()
     tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
     with engines.processes(useful(workers, listing)) as run:
@@ -48,6 +51,8 @@ def calibrate(
     *,
     untagged: Path | str | None = None,
     processing: str = "",
+    input_format: str = AUTO,
+    picture: str = "",
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
     progress: Progress | None = None,
@@ -67,7 +72,16 @@ def calibrate(
         known.append([])
         if part is None:
             continue
-        for item in score_dataset(part, made, max_pixels=max_pixels, workers=workers, progress=progress):
+        found = score_dataset(
+            part,
+            made,
+            input_format=input_format,
+            picture=picture,
+            max_pixels=max_pixels,
+            workers=workers,
+            progress=progress,
+        )
+        for item in found:
             if isinstance(item, Detection):
                 known[-1].append(item.log10_p)
             else:

@@ -8,8 +8,7 @@ from typing import Any
 
 from hygiene import engines, files, images, ledger
 from hygiene.codecs.spread import Spread
-from hygiene.datasets import Listing, open_reader
-from hygiene.datasets.folder import inside
+from hygiene.datasets import AUTO, Listing, Reader, open_reader
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import kind
 from hygiene.keys import Key
@@ -20,7 +19,7 @@ from hygiene.scoring import Progress, tracked
 from hygiene.tagging import TagTask, as_line, tag_shard
 
 TAGS = "tags.jsonl"
-_SAME = ("codec", "key", "psnr", "payload", "two_keys", "declare", "copy_refused")
+_SAME = ("codec", "key", "psnr", "payload", "two_keys", "picture", "declare", "copy_refused")
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,8 @@ def tag_dataset(
     declare: bool = False,
     signer: Signer | None = None,
     copy_refused: bool = False,
+    input_format: str = AUTO,
+    picture: str = "",
     max_pixels: int = images.MAX_PIXELS,
     workers: int = 1,
     progress: Progress | None = None,
@@ -56,19 +57,21 @@ def tag_dataset(
     psnr: strength in dB, None for adaptive. payload: bits to put beside the mark where there is room for them.
     two_keys: also mark with `key.twin`, for `TwoKeyDetector`. copy_refused: also copy, unmarked, what cannot be tagged.
     declare: also say in each file's metadata that it is generated. signer: say it in a C2PA manifest too.
+    input_format, picture: as `hygiene.datasets.open_reader` takes them; shards are written as shards of the same names.
     """
     source, out = Path(source), Path(out)
-    codec, reader = Spread(psnr, payload=payload), open_reader(source)
+    codec, reader = Spread(psnr, payload=payload), open_reader(source, input_format, picture)
     settings: dict[str, Any] = {"codec": codec.name, "key": key.digest, "psnr": psnr}
     settings |= {} if payload is None else {"payload": str(payload)}
     settings |= {"two_keys": True} if two_keys else {}
+    settings |= {"picture": picture} if picture else {}
     declare = declare or signer is not None
     settings |= {"declare": signer.digest if signer else "unsigned"} if declare else {}
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
     listing = reader.listing()
-    _check_names(listing, out)
+    _check_names(reader, listing, out)
     frame = ledger.manifest("tag", source, {"settings": settings, "passed_over": listing.passed_over})
     paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]
     tasks = (
@@ -117,18 +120,16 @@ def _told(settings: Mapping[str, Any], name: str) -> Any:
     return "not given" if value is None else value
 
 
-def _check_names(listing: Listing, out: Path) -> None:
+def _check_names(reader: Reader, listing: Listing, out: Path) -> None:
     """Refuse a listing whose output would collide with `tag`'s own files, or leave old pictures in `out`."""
-    listed = {entry.id for entry in listing.entries()}
     taken = {name for entry in listing.entries() for name in (entry.id, *entry.sidecars)} & {ledger.MANIFEST, TAGS}
     if taken:
         raise ConfigurationError(f"the input holds {taken.pop()}, which `tag` writes itself: rename it")
-    gone = [row["id"] for row in files.read_lines(out / TAGS) if "bytes" in row and row["id"] not in listed]
-    left = [id for id in gone if inside(out, id).exists()]
-    if left:
+    written = (row["id"] for row in files.read_lines(out / TAGS) if "bytes" in row)
+    if left := reader.writer(out).strays(listing, written):
         raise ConfigurationError(
-            f"{out} holds pictures of an earlier run that are no longer in the input ({len(left)}, such as {left[0]}): "
-            "remove them there, or choose another output folder"
+            f"{out} holds pictures of an earlier run that are no longer in the input ({len(left)}, such as "
+            f"{left[0].relative_to(out)}): remove them there, or choose another output folder"
         )
 
 

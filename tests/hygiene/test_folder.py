@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hygiene.datasets import Shard, open_reader, open_writer
+from hygiene.datasets import Shard, open_reader
 from hygiene.datasets import folder as folder_module
 from hygiene.datasets.folder import FolderReader, FolderWriter, inside
 from hygiene.detectors.base import Unreadable
@@ -144,12 +144,14 @@ def test_nothing_to_read_is_an_error(tmp_path):
         FolderReader(tmp_path).listing()
     with pytest.raises(ConfigurationError, match="does not exist"):
         open_reader(tmp_path / "nowhere")
-    with pytest.raises(ConfigurationError, match="no dataset format 'tarball': there are folder"):
+    with pytest.raises(
+        ConfigurationError, match="no dataset format 'tarball': there are auto, folder, webdataset, parquet"
+    ):
         open_reader(tmp_path, "tarball")
 
 
 def test_writing_is_whole_and_repeatable(tmp_path):
-    writer = open_writer(tmp_path / "out")
+    writer = FolderWriter(tmp_path / "out")
     record = Record("a/b.png", b"bytes", {"a/b.txt": b"caption"})
     writer.write(record)
     stamp = (tmp_path / "out/a/b.png").stat().st_mtime_ns

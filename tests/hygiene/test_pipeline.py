@@ -241,18 +241,18 @@ def test_a_stopped_filter_continues_to_the_same_result(world, tmp_path, monkeypa
 def test_a_stopped_tag_continues_to_the_same_result(world, tmp_path, monkeypatch):
     original, seen = tagging._tag, []
 
-    def stopping(item, task):
+    def stopping(item, task, sink):
         seen.append(item.id)
         if len(seen) == 20:
             raise KeyboardInterrupt
-        return original(item, task)
+        return original(item, task, sink)
 
     with monkeypatch.context() as patch:
         patch.setattr(tagging, "_tag", stopping)
         with pytest.raises(KeyboardInterrupt):
             tag_dataset(world / "generated", tmp_path / "out", KEY)
     seen.clear()
-    monkeypatch.setattr(tagging, "_tag", lambda item, task: seen.append(item.id) or original(item, task))
+    monkeypatch.setattr(tagging, "_tag", lambda item, *rest: seen.append(item.id) or original(item, *rest))
     tag_dataset(world / "generated", tmp_path / "out", KEY)
     assert len(seen) == 14  # the first shard of 16 was done
     done, expected = tree(tmp_path / "out"), tree(world / "tagged")

@@ -1,0 +1,306 @@
+"""Parquet files with a picture in each row: Hugging Face's Image feature (struct of bytes, path), or plain binary."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hygiene.datasets import sharded
+from hygiene.datasets.base import Listing, Shard, Sink, Writer
+from hygiene.datasets.folder import MAX_FILE_BYTES
+from hygiene.detectors.base import Unreadable
+from hygiene.errors import ConfigurationError
+from hygiene.records import Entry, Record
+
+SUFFIX = ".parquet"
+BATCH_ROWS = 64
+GROUP_BYTES = 64 << 20
+"""Rows are gathered up to this much before they are written as a row group, never over the end of a source's group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Entry):
+    """number: of the row in its file, from 0; flaw: why the file cannot be read."""
+
+    number: int = 0
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
+class ParquetReader:
+    """Reads the Parquet files `paths` below the folder `root`, in the order given; a row's id is its file and number.
+
+    picture  the column with the pictures; empty: the one that can hold some
+    others   files beside the shards, for the count of what is passed over
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    picture: str = ""
+    others: int = 0
+
+    def listing(self) -> Listing:
+        shards = tuple(Shard(path, self._listed(path)) for path in self.paths)
+        rows = (row for shard in shards for row in shard.entries)
+        sharded.refuse_flawed(self.root, ((row.id, getattr(row, "flaw", "")) for row in rows))
+        return Listing(shards, self.others)
+
+    def _listed(self, path: str) -> tuple[Row, ...]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            status = (self.root / path).stat()
+            with pq.ParquetFile(self.root / path) as file:
+                schema, rows = file.schema_arrow, file.metadata.num_rows
+        except (OSError, pa.ArrowException) as error:
+            return (Row(path, -1, -1, flaw=_fault(error)),)
+        picture_column(schema, self.picture, self.root / path)
+        return tuple(Row(f"{path}/{i}", status.st_size, status.st_mtime_ns, (), i) for i in range(rows))
+
+    def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
+        rows = {row.number: row for row in shard.entries if isinstance(row, Row) and not row.flaw}
+        broken = [Unreadable(row.id, row.flaw) for row in shard.entries if isinstance(row, Row) and row.flaw]
+        found = self._read(shard, rows, sidecars) if rows else iter(())
+        yield from broken or found
+
+    def _read(self, shard: Shard, rows: dict[int, Row], whole: bool) -> Iterator[Record | Unreadable]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.root / shard.name
+        try:
+            if path.stat().st_mtime_ns != next(iter(rows.values())).mtime_ns:
+                yield from sharded.all_unreadable(shard, "changed: another program wrote the shard during the run")
+                return
+            file = pq.ParquetFile(path, page_checksum_verification=True)
+        except (OSError, pa.ArrowException) as error:
+            yield from sharded.all_unreadable(shard, f"cannot be opened: {error}")
+            return
+        with file:
+            column = picture_column(file.schema_arrow, self.picture, path)
+            first = 0
+            for group in range(file.num_row_groups):
+                after = first + file.metadata.row_group(group).num_rows
+                wanted = [rows[number] for number in range(first, after) if number in rows]
+                yield from _group(file, group, column, wanted, first, whole)
+                first = after
+
+    def writer(self, root: Path) -> Writer:
+        return ParquetWriter(root, self)
+
+
+class ParquetWriter(sharded.ShardWriter):
+    """Writes Parquet files of the same schema and compression: rows as they were, or with another picture."""
+
+    suffix = SUFFIX
+
+    def __init__(self, root: Path, reader: ParquetReader) -> None:
+        super().__init__(root)
+        self._reader = reader
+
+    @contextmanager
+    def open(self, shard: Shard, even_empty: bool = False) -> Iterator[Sink]:
+        import pyarrow as pa
+
+        source = self._reader.root / shard.name
+        with (
+            sharded.placed(self.path(shard)) as partial,
+            contextlib.closing(RowSink(source, partial, shard, self._reader.picture)) as sink,
+        ):
+            if even_empty:
+                with contextlib.suppress(
+                    OSError, pa.ArrowException
+                ):  # of a source that cannot be read there is no schema
+                    sink.writer()
+            yield sink
+            sink.end()
+
+
+class RowSink:
+    """Takes rows of a file in their order, and writes them group by group to another, which the first one makes."""
+
+    def __init__(self, source: Path, path: Path, shard: Shard, picture: str) -> None:
+        self._source, self._path, self._picture = source, path, picture
+        self._numbers = {row.id: row.number for row in shard.entries if isinstance(row, Row)}
+        self._open: Any = None
+        self._writer: Any = None
+        self._batches: Iterator[Any] = iter(())
+        self._first, self._batch, self._after = 0, None, 0  # _after: the first row behind the row group
+        self._taken: list[tuple[int, bytes | None]] = []
+        self._gathered: list[Any] = []
+
+    def writer(self) -> Any:
+        """The file that is written, of the source's schema."""
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            self._open = pq.ParquetFile(self._source, page_checksum_verification=True)
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._path, self._open.schema_arrow, compression=_codecs(self._open))
+        return self._writer
+
+    def write(self, record: Record, data: bytes | None = None) -> None:
+        self.writer()
+        number = self._numbers[record.id]
+        while self._batch is None or number >= self._first + len(self._batch):
+            self._next(number)
+        self._taken.append((number - self._first, data))
+
+    def end(self) -> None:
+        if self._writer:
+            self._take()
+            self._flush()
+
+    def close(self) -> None:
+        for each in (self._writer, self._open):
+            if each:
+                each.close()
+
+    def _next(self, number: int) -> None:
+        """The next rows of the row group; those of another once `number` lies behind it. What is not asked for may be
+        damaged."""
+        self._take()
+        if number >= self._after:
+            self._flush()
+            group, self._first, self._after = _place(self._open.metadata, number)
+            self._batches = self._open.iter_batches(BATCH_ROWS, row_groups=[group])
+        elif self._batch is not None:
+            self._first += len(self._batch)
+        if sum(batch.nbytes for batch in self._gathered) > GROUP_BYTES:
+            self._flush()
+        self._batch = next(self._batches)
+
+    def _take(self) -> None:
+        if self._taken:
+            self._gathered.append(self._with_pictures(self._batch))
+            self._taken = []
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+
+        if self._gathered:
+            table = pa.Table.from_batches(self._gathered)
+            self._writer.write_table(table, row_group_size=len(table))
+            self._gathered = []
+
+    def _with_pictures(self, batch: Any) -> Any:
+        """The rows that were taken, with their new pictures."""
+        import pyarrow as pa
+
+        rows = batch.take(pa.array([index for index, _ in self._taken]))
+        if all(data is None for _, data in self._taken):
+            return rows
+        name = picture_column(rows.schema, self._picture, self._source)
+        at = rows.schema.get_field_index(name)
+        values = [
+            old if data is None else old | {"bytes": data} if isinstance(old, dict) else data
+            for old, (_, data) in zip(rows.column(at).to_pylist(), self._taken, strict=True)
+        ]
+        return rows.set_column(at, rows.schema.field(at), pa.array(values, rows.schema.field(at).type))
+
+
+def picture_column(schema: Any, asked: str, path: Path) -> str:
+    """The name of the column with the pictures; ConfigurationError where it is not to be told."""
+    able = [field.name for field in schema if _can_hold(field.type)]
+    if asked:
+        if asked not in able:
+            kind = f"of type {schema.field(asked).type}" if asked in schema.names else "not there"
+            raise ConfigurationError(
+                f"the column {asked!r} of {path} is {kind}: expected encoded pictures (binary, or a struct with "
+                f"bytes), {_listed(able, schema)}"
+            )
+        return asked
+    found = [name for name in _declared(schema) if name in able] or able
+    if len(found) != 1:
+        which = (
+            f"the columns {', '.join(found)} could: say which (--picture {found[0]})"
+            if found
+            else _listed(able, schema)
+        )
+        raise ConfigurationError(f"{path}: it is not to be told which column holds the pictures; {which}")
+    return found[0]
+
+
+def _listed(able: list[str], schema: Any) -> str:
+    return (
+        f"as in {', '.join(able)}" if able else f"which no column holds: there are {', '.join(schema.names) or 'none'}"
+    )
+
+
+def _can_hold(type: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_struct(type):
+        at = type.get_field_index("bytes")
+        return at >= 0 and _can_hold(type.field(at).type) and not pa.types.is_struct(type.field(at).type)
+    return bool(pa.types.is_binary(type) or pa.types.is_large_binary(type))
+
+
+def _declared(schema: Any) -> list[str]:
+    """The columns that Hugging Face's description of the data set in a file's metadata calls pictures."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return [name for name, feature in features.items() if feature.get("_type") == "Image"]
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return []
+
+
+def _group(
+    file: Any, group: int, column: str, wanted: list[Row], first: int, whole: bool
+) -> Iterator[Record | Unreadable]:
+    """The wanted rows of one row group, whose first row is `first`. Damage costs what lies behind it in the group.
+
+    whole: a row whose other columns cannot be read is unreadable too.
+    """
+    import pyarrow as pa
+
+    waiting = iter(wanted)
+    row = next(waiting, None)
+    try:
+        if row is not None:
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=None if whole else [column]):
+                while row is not None and row.number < first + len(batch):
+                    yield _record(row, batch.column(column)[row.number - first].as_py())
+                    row = next(waiting, None)
+                first += len(batch)
+    except (OSError, pa.ArrowException) as error:
+        reason = _fault(error)
+        while row is not None:
+            yield Unreadable(row.id, reason)
+            row = next(waiting, None)
+
+
+def _record(row: Row, value: Any) -> Record | Unreadable:
+    data = value.get("bytes") if isinstance(value, dict) else value
+    if data is None:
+        path = value.get("path") if isinstance(value, dict) else None
+        return Unreadable(row.id, f"no picture: the row holds {'the path ' + repr(path) if path else 'none'}")
+    if len(data) > MAX_FILE_BYTES:
+        return Unreadable(row.id, f"too large: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
+    return Record(row.id, data)
+
+
+def _place(metadata: Any, number: int) -> tuple[int, int, int]:
+    """(row group, its first row, the first row behind it) of row `number`."""
+    group, first = 0, 0
+    while number >= first + metadata.row_group(group).num_rows:
+        first += metadata.row_group(group).num_rows
+        group += 1
+    return group, first, first + metadata.row_group(group).num_rows
+
+
+def _codecs(file: Any) -> dict[str, str] | str:
+    """The compression of each column, as the source has it."""
+    if not file.num_row_groups:
+        return "snappy"
+    group = file.metadata.row_group(0)
+    columns = [group.column(i) for i in range(group.num_columns)]
+    return {each.path_in_schema: each.compression.lower().replace("uncompressed", "none") for each in columns}
+
+
+def _fault(error: Exception) -> str:
+    return f"not a whole Parquet file: {' '.join(str(error).split())[:200]}"

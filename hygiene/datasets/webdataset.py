@@ -1,0 +1,227 @@
+"""Webdataset shards: tar files in which neighbours of one stem are one sample (000123.jpg, 000123.txt, 000123.json)."""
+
+import contextlib
+import io
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import IO
+
+from hygiene.datasets import sharded
+from hygiene.datasets.base import Listing, Shard, Sink, Writer
+from hygiene.datasets.folder import MAX_FILE_BYTES, PICTURE_SUFFIXES
+from hygiene.datasets.tar import END, Member, members_of
+from hygiene.detectors.base import Unreadable
+from hygiene.records import Entry, Record
+
+SUFFIX = ".tar"
+_NAME = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Entry):
+    """start..stop: its bytes in the archive; at, length: those of its picture; flaw: why no picture of it is read."""
+
+    start: int = 0
+    stop: int = 0
+    at: int = 0
+    length: int = 0
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
+class WebdatasetReader:
+    """Reads the tar files `paths` below the folder `root`, in the order given.
+
+    A sample's id is its shard and the name of its picture in it. Members of a sample that are no pictures travel with
+    it; of several pictures `picture` tells the one that counts by its ending (jpg, seg.png).
+
+    others  files beside the shards, for the count of what is passed over
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    picture: str = ""
+    others: int = 0
+
+    def listing(self) -> Listing:
+        found = [self._listed(path) for path in self.paths]
+        samples = [sample for listed, _ in found for sample in listed]
+        sharded.refuse_flawed(self.root, ((sample.id, sample.flaw) for sample in samples))
+        shards = (Shard(path, tuple(listed)) for path, (listed, _) in zip(self.paths, found, strict=True))
+        return Listing(tuple(shards), self.others + sum(others for _, others in found))
+
+    def _listed(self, path: str) -> tuple[list[Sample], int]:
+        """The samples of a shard, and how many of its members belong to none."""
+        try:
+            mtime_ns = (self.root / path).stat().st_mtime_ns
+            members, fault = members_of(self.root / path)
+        except OSError as error:
+            return [Sample(path, -1, -1, flaw=f"cannot be opened: {error.strerror}")], 0
+        samples, others = _samples(path, members, mtime_ns, self.picture.lower().lstrip("."))
+        if fault:
+            last = samples.pop() if samples else Sample(path, -1, mtime_ns)  # which may have had more members
+            samples.append(replace(last, flaw=f"not a whole tar file: {fault}"))
+        return samples, others
+
+    def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
+        try:
+            file = (self.root / shard.name).open("rb")
+        except OSError as error:
+            yield from sharded.all_unreadable(shard, f"cannot be opened: {error.strerror}")
+            return
+        with file:
+            mtime_ns = os.fstat(file.fileno()).st_mtime_ns
+            for entry in shard.entries:
+                assert isinstance(entry, Sample)
+                if entry.mtime_ns not in (mtime_ns, -1):
+                    yield Unreadable(entry.id, "changed: another program wrote the shard during the run")
+                else:
+                    yield _read(file, entry, sidecars)
+
+    def writer(self, root: Path) -> Writer:
+        return WebdatasetWriter(root)
+
+
+class WebdatasetWriter(sharded.ShardWriter):
+    """Writes tar files: samples as they were, with their headers and in their order, or with another picture."""
+
+    suffix = SUFFIX
+
+    @contextmanager
+    def open(self, shard: Shard, even_empty: bool = False) -> Iterator[Sink]:
+        with sharded.placed(self.path(shard)) as partial, contextlib.closing(TarSink(partial, shard)) as sink:
+            if even_empty:
+                sink.file()
+            yield sink
+            sink.end()
+
+
+class TarSink:
+    """Appends samples of `shard` to a tar file, which it makes for the first one."""
+
+    def __init__(self, path: Path, shard: Shard) -> None:
+        self._path = path
+        self._samples = {entry.id: entry for entry in shard.entries}
+        self._file: IO[bytes] | None = None
+
+    def file(self) -> IO[bytes]:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("wb")
+        return self._file
+
+    def write(self, record: Record, data: bytes | None = None) -> None:
+        sample = self._samples[record.id]
+        assert isinstance(sample, Sample)
+        self.file().write(record.stored if data is None else _with_picture(record.stored, sample, data))
+
+    def end(self) -> None:
+        """The end of the archive, filled up as `tar` and tarfile do: of a shard that loses nothing comes the same."""
+        if self._file:
+            self._file.write(END)
+            self._file.write(bytes(-self._file.tell() % tarfile.RECORDSIZE))
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+
+
+def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) -> tuple[list[Sample], int]:
+    samples: list[Sample] = []
+    seen: set[str] = set()
+    others = 0
+    for stem, group in groupby(members, key=lambda member: split(member.name)[0]):
+        neighbours = list(group)
+        if not stem:
+            others += sum(member.is_file for member in neighbours)
+            continue
+        sample = _sample(path, stem, neighbours, mtime_ns, picture, seen)
+        seen.add(sample.id)
+        samples.append(sample)
+    return samples, others
+
+
+def _sample(path: str, stem: str, members: Sequence[Member], mtime_ns: int, picture: str, taken: set[str]) -> Sample:
+    endings = [split(member.name)[1] for member in members]
+    pictures = [
+        member
+        for member, ending in zip(members, endings, strict=True)
+        if member.is_file and (ending == picture if picture else f".{ending.rpartition('.')[2]}" in PICTURE_SUFFIXES)
+    ]
+    flaw = ""
+    if len(pictures) != 1:
+        what = f"several pictures: say which one counts (--picture {endings[0]})" if pictures else "no picture"
+        flaw = f"{what}: the sample holds {', '.join(endings)}"
+    found = pictures[0] if len(pictures) == 1 else Member(stem, 0, 0, 0, 0, False)
+    id = _unused(f"{path}/{found.name}", taken)
+    names = tuple(member.name for member in members if member is not found)
+    start, stop = members[0].start, members[-1].stop
+    return Sample(id, stop - start, mtime_ns, names, start, stop, found.at, found.size, flaw)
+
+
+def _unused(id: str, taken: set[str]) -> str:
+    """Keys may come again in a shard: the second is #2."""
+    number, unused = 1, id
+    while unused in taken:
+        number += 1
+        unused = f"{id}#{number}"
+    return unused
+
+
+def split(name: str) -> tuple[str, str]:
+    """Stem and ending of a member: the ending is what follows the first dot of its last part. Empty for a name that
+    belongs to no sample, as a hidden one."""
+    match = _NAME.fullmatch(name)
+    return (match[1], match[2].lower()) if match else ("", "")
+
+
+def _read(file: IO[bytes], sample: Sample, whole: bool) -> Record | Unreadable:
+    """whole: with all of the sample's bytes."""
+    if sample.flaw and not (whole and sample.stop):
+        return Unreadable(sample.id, sample.flaw)
+    if sample.length > MAX_FILE_BYTES:
+        return Unreadable(sample.id, f"too large: {sample.length} bytes, the limit is {MAX_FILE_BYTES}")
+    try:
+        stored = _bytes(file, sample.start, sample.stop) if whole else b""
+        data = stored[sample.at - sample.start :][: sample.length] if whole else _picture(file, sample)
+    except (OSError, EOFError) as error:
+        return Unreadable(sample.id, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    return Record(sample.id, b"" if sample.flaw else data, flaw=sample.flaw, stored=stored)
+
+
+def _picture(file: IO[bytes], sample: Sample) -> bytes:
+    return _bytes(file, sample.at, sample.at + sample.length)
+
+
+def _bytes(file: IO[bytes], start: int, stop: int) -> bytes:
+    file.seek(start)
+    data = file.read(stop - start)
+    if len(data) < stop - start:
+        raise EOFError("the file ends before it")
+    return data
+
+
+def _with_picture(stored: bytes, sample: Sample, data: bytes) -> bytes:
+    """The sample's bytes with `data` as the content of its picture's member, whose header is made anew."""
+    out, copied = io.BytesIO(), 0
+    with tarfile.open(fileobj=io.BytesIO(stored + END), mode="r:") as tar:
+        for member in tar:
+            if member.offset_data != sample.at - sample.start:
+                continue
+            out.write(stored[copied : member.offset])
+            copied = member.offset_data + _padded(member.size)
+            member.size = len(data)
+            member.pax_headers = {name: value for name, value in member.pax_headers.items() if name != "size"}
+            out.write(member.tobuf(tarfile.PAX_FORMAT, tar.encoding, tar.errors))
+            out.write(data + bytes(_padded(len(data)) - len(data)))
+    return out.getvalue() + stored[copied:]
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
