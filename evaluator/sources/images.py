@@ -17,16 +17,13 @@ def images(
     reference_share: float = 0.5,
     seed: int = 0,
     repeats: bool = False,
-    format: str = "folder",
 ) -> ArraySource:
     """The pictures of a folder, as `Squares` makes them.
 
     Where every picture lies in a sub-folder, the first sub-folder is its class.
-
-    format  of the dataset, as `hygiene filter` reads it
     """
     squares = Squares(size, colour, reference_share, seed)
-    reader = open_reader(Path(path), format)
+    reader = open_reader(Path(path), "folder")
     listing = reader.listing()
     items = (item for shard in listing.shards for item in reader.read(shard))
     pixels = squares.loaded(items, listing.records, path)

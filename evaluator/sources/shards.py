@@ -4,10 +4,10 @@ Members are read where they lie: nothing is extracted, and no name in an archive
 """
 
 import json
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from evaluator.reading import refused
 from evaluator.sources.arrays import ArraySource
 from evaluator.sources.squares import Squares
+from hygiene.datasets.tar import Member, members_of
+from hygiene.datasets.webdataset import stem_and_ending
 from hygiene.errors import ConfigurationError
 from hygiene.records import Record
 
@@ -52,8 +54,8 @@ class _Sample:
     """Members of one stem. labels: ending -> member."""
 
     id: str
-    picture: tarfile.TarInfo
-    labels: dict[str, tarfile.TarInfo] = field(default_factory=dict)
+    picture: Member
+    labels: dict[str, Member] = field(default_factory=dict)
 
 
 def _archives(path: Path) -> list[Path]:
@@ -67,63 +69,48 @@ def _archives(path: Path) -> list[Path]:
 
 def _samples(path: Path) -> list[_Sample]:
     """What the archive's headers tell, in its order; the members themselves are read later."""
-    with refused(f"{path} is no uncompressed tar file that can be read"), tarfile.open(path, "r:") as tar:
-        members = [each for each in tar.getmembers() if each.isreg() and not each.issparse()]
-        _check_end(tar)
+    with refused(f"{path} is no uncompressed tar file that can be read"):
+        members, fault = members_of(path)
+        if fault:
+            raise ValueError(fault)
+    named = [(*stem_and_ending(member.name), member) for member in members if member.is_file]
     pictures: dict[str, _Sample] = {}
-    for member in members:
-        stem, ending = _split(member.name)
+    for stem, ending, member in named:
         if ending in PICTURES:
             if stem in pictures:
                 raise ConfigurationError(f"{path} holds two pictures called {stem!r}: expected one in every sample")
             pictures[stem] = _Sample(f"{path.name}/{member.name}", member)
-    for member in members:
-        stem, ending = _split(member.name)
+    for stem, ending, member in named:
         if ending in ("cls", "json") and stem in pictures:
             pictures[stem].labels[ending] = member
     return list(pictures.values())
 
 
-def _check_end(tar: tarfile.TarFile) -> None:
-    """Refuse an archive whose members do not end in a block of zeros (POSIX.1-2017, pax, "ustar Interchange Format"):
-    tarfile stops without a word where a file is cut between members, and at a header that is damaged."""
-    file = tar.fileobj
-    if file is None or file.seek(tar.offset) != tar.offset or file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-        raise ValueError(f"it has no end at byte {tar.offset}: it was cut off, or a header in it is damaged")
-
-
-def _split(name: str) -> tuple[str, str]:
-    """Stem and ending of a member; the ending is what follows the first dot of its last part, as in webdataset."""
-    folder, slash, last = name.rpartition("/")
-    stem, _, ending = last.partition(".")
-    return folder + slash + stem, ending.lower()
-
-
 def _records(path: Path, samples: Sequence[_Sample]) -> Iterator[Record]:
-    with refused(f"{path} cannot be read"), tarfile.open(path, "r:") as tar:
+    with refused(f"{path} cannot be read"), path.open("rb") as file:
         for sample in samples:
-            yield Record(sample.id, _bytes(tar, sample.picture, "picture"))
+            yield Record(sample.id, _bytes(file, sample.picture, "picture"))
 
 
-def _bytes(tar: tarfile.TarFile, member: tarfile.TarInfo, kind: str) -> bytes:
+def _bytes(file: IO[bytes], member: Member, kind: str) -> bytes:
     if member.size > MAX_BYTES[kind]:
         raise ValueError(f"{member.name!r} has {member.size} bytes, expected at most {MAX_BYTES[kind]} of a {kind}")
-    file = tar.extractfile(member)
-    return b"" if file is None else file.read()
+    file.seek(member.at)
+    return file.read(member.size)
 
 
 def _classes(path: Path, samples: Sequence[_Sample], label: str) -> Iterator[int | None]:
-    with tarfile.open(path, "r:") as tar:
+    with path.open("rb") as file:
         for sample in samples:
             with refused(f"{path}: the class of {sample.id!r} cannot be read"):
-                yield _class(tar, sample, label)
+                yield _class(file, sample, label)
 
 
-def _class(tar: tarfile.TarFile, sample: _Sample, label: str) -> int | None:
+def _class(file: IO[bytes], sample: _Sample, label: str) -> int | None:
     if "cls" in sample.labels:
-        found = json.loads(_bytes(tar, sample.labels["cls"], "label"))
+        found = json.loads(_bytes(file, sample.labels["cls"], "label"))
     elif "json" in sample.labels:
-        content = json.loads(_bytes(tar, sample.labels["json"], "label"))
+        content = json.loads(_bytes(file, sample.labels["json"], "label"))
         found = content.get(label) if isinstance(content, dict) else None
     else:
         return None

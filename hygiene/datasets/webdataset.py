@@ -136,7 +136,7 @@ def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) 
     samples: list[Sample] = []
     seen: set[str] = set()
     others = 0
-    for stem, group in groupby(members, key=lambda member: split(member.name)[0]):
+    for stem, group in groupby(members, key=lambda member: stem_and_ending(member.name)[0]):
         neighbours = list(group)
         if not stem:
             others += sum(member.is_file for member in neighbours)
@@ -148,7 +148,7 @@ def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) 
 
 
 def _sample(path: str, stem: str, members: Sequence[Member], mtime_ns: int, picture: str, taken: set[str]) -> Sample:
-    endings = [split(member.name)[1] for member in members]
+    endings = [stem_and_ending(member.name)[1] for member in members]
     pictures = [
         member
         for member, ending in zip(members, endings, strict=True)
@@ -174,7 +174,7 @@ def _unused(id: str, taken: set[str]) -> str:
     return unused
 
 
-def split(name: str) -> tuple[str, str]:
+def stem_and_ending(name: str) -> tuple[str, str]:
     """Stem and ending of a member: the ending is what follows the first dot of its last part. Empty for a name that
     belongs to no sample, as a hidden one."""
     match = _NAME.fullmatch(name)

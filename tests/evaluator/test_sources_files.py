@@ -214,7 +214,6 @@ class TestImages:
             ({"size": 0}, "size 1 to 4096"),
             ({"reference_share": 1.0}, "reference_share 0 or more, less than 1"),
             ({"seed": -1}, "seed ≥ 0"),
-            ({"format": "tape"}, "no dataset format 'tape'"),
             ({"size": 4096}, None),
         ],
     )

@@ -163,7 +163,7 @@ def test_a_shard_that_ends_too_early_is_no_smaller_shard(folder: Path) -> None:
     damaged = whole[: at + 10] + b"\xff" + whole[at + 11 :]
     for content in (whole[:at], whole[: at + 100], damaged):
         path.write_bytes(content)
-        with pytest.raises(ConfigurationError, match=f"can be read .it has no end at byte {at}"):
+        with pytest.raises(ConfigurationError, match=f"can be read .no end of the archive at byte {at}"):
             rows(folder)
     path.write_bytes(whole)
     assert len(rows(folder)) == 8
