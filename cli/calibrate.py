@@ -38,9 +38,9 @@ def calibrate(
 ) -> None:
     """Score pictures whose truth is known and write OUT.json, from which `filter --recall` and `--fpr` choose.
 
-    TAGGED holds pictures with the mark, put through whatever the pool's pictures go through (resizing, JPEG): the
-    promise of `--recall` holds for pools processed alike. At 95 % confidence, recall .9 takes at least 29
-    pictures, .95 takes 59, .99 takes 299.
+    TAGGED, a folder or shards, holds pictures with the mark, put through whatever the pool's pictures go through
+    (resizing, JPEG): the promise of `--recall` holds for pools processed alike. At 95 % confidence, recall .9 takes
+    at least 29 pictures, .95 takes 59, .99 takes 299.
 
     \b
     Example:

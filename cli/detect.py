@@ -61,7 +61,8 @@ def detect(
     max_unreadable: "int | float | None",
     form: str,
 ) -> None:
-    """Look for marks, and for what files say of themselves, in IN, a folder of pictures or one picture.
+    """Look for marks, and for what files say of themselves, in IN: a folder of pictures, one picture,
+    or shards (webdataset tar files, Parquet files; a folder of them, one, or a pattern in quotes).
 
     Each line on stdout has id, detector, log10_p, found, and what was found; a picture that cannot be scored has
     `unreadable` with the reason instead, and what its bytes declare all the same. p is the probability that an

@@ -88,14 +88,19 @@ def filter(
     p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring. The table's nominal FPR is the
     share of untagged pictures that the threshold excludes at most, over random keys.
 
+    POOL is a folder of pictures, or shards: tar files as webdataset writes them, or Parquet files; a folder of them,
+    one, or a pattern in quotes. kept/ then holds a shard of the same name for each, excluded/ and unreadable/ where
+    they have something to hold: samples byte for byte with all their members, rows with all their columns.
+
     Run again after a stop, it continues. Run again with another threshold, it scores nothing anew and moves the
-    copies.
+    copies; shards that change are written anew.
 
     \b
     Example:
       hygiene filter pool clean --key my.key --max-p 1e-9
       hygiene filter pool levels --key my.key --recall 0.5 --recall 0.9 --calibration calibration.json
       hygiene filter crawled clean --detect public,provenance --max-p 1e-6
+      hygiene filter 'shards/{00000..00031}.tar' clean --key my.key --workers 16
     """
     from hygiene.detectors import ProvenanceDetector
     from hygiene.pipeline import filter_dataset

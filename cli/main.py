@@ -19,7 +19,7 @@ STORES_NOTHING = {"keygen", "register", "detect", "calibrate", "doctor"}
 COMMANDS = {
     "keygen": ("cli.keygen", "Make a secret key file."),
     "register": ("cli.register", "Give a generator a payload that marks can carry."),
-    "tag": ("cli.tag", "Put a key's invisible mark into a folder of pictures."),
+    "tag": ("cli.tag", "Put a key's invisible mark into pictures, in folders or shards."),
     "detect": ("cli.detect", "Look for marks, and for what files say of themselves."),
     "calibrate": ("cli.calibrate", "Measure tagged samples, for `filter --recall` and `--fpr`."),
     "filter": ("cli.filter", "Split a pool of pictures into kept, excluded and unreadable."),

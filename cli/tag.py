@@ -63,7 +63,11 @@ def tag(
     max_unreadable: "int | float | None",
     form: str,
 ) -> None:
-    """Write the pictures of IN, a folder or one picture, marked with the key, to the same paths under the folder OUT.
+    """Write the pictures of IN, marked with the key, to the same paths under the folder OUT.
+
+    IN is a folder of pictures, one picture, or shards: tar files as webdataset writes them, or Parquet files; a folder
+    of them, one, or a pattern in quotes ('made/{000..031}.tar'). Shards are written as shards of the same names, and
+    what lies beside a picture in its sample or row stays as it was.
 
     PNG, JPEG and WebP, told by content, keep their format, metadata, transparency and sidecars (.json, .txt of the
     same stem). PNG and lossless WebP are written losslessly, JPEG and WebP at quality 95. Every written picture is
@@ -80,6 +84,7 @@ def tag(
     Example:
       hygiene keygen my.key
       hygiene tag generated tagged --key my.key
+      hygiene tag 'made/{000..031}.tar' tagged --key my.key
     """
     from hygiene.pipeline import tag_dataset
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 from pathlib import Path
 
@@ -41,7 +42,12 @@ def folder(tmp_path_factory):
 
 
 def add_what_the_text_presumes(folder):
-    """Tagged pictures in the pool, and 30 processed ones to calibrate on."""
+    """Tagged pictures in the pool, two shards, of it and of tagged ones, and 30 processed ones to calibrate on."""
+    (folder / "crawl").mkdir()
+    for number, name in enumerate(("pool", "tagged")):
+        with tarfile.open(folder / f"crawl/{number:05d}.tar", "w") as tar:
+            for path in sorted((folder / name).glob("*.jpg")):
+                tar.add(path, path.name)
     for path in (folder / "tagged").glob("*.jpg"):
         shutil.copy(path, folder / "pool")
     photo = np.asarray(Image.fromarray(data.astronaut()).convert("L"))
@@ -63,7 +69,20 @@ def test_the_console_sessions_do_what_they_show(folder):
             add_what_the_text_presumes(folder)
     assert {path.name for path in (folder / "clean" / "kept").iterdir()} == {"rocket.jpg", "camera.jpg", "coins.jpg"}
     assert len(list((folder / "clean" / "excluded").glob("*.jpg"))) == 3
+    assert names_in(folder / "clean_shards") == {
+        "kept/00000.tar": ["camera.jpg", "coins.jpg", "rocket.jpg"],
+        "kept/00001.tar": [],
+        "excluded/00001.tar": ["astronaut.jpg", "chelsea.jpg", "coffee.jpg"],
+    }
     assert {path.name for path in (folder / "levels").iterdir()} >= {"recall-0.5", "recall-0.9"}
+
+
+def names_in(root):
+    found = {}
+    for path in root.rglob("*.tar"):
+        with tarfile.open(path) as tar:
+            found[path.relative_to(root).as_posix()] = tar.getnames()
+    return found
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=range(len(PYTHON)))

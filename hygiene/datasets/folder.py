@@ -42,7 +42,9 @@ class FolderReader:
         else:
             entries, passed_over = [_entry(self.root.name, self.root, _sidecars_of(self.root))], 0
         if not entries:
-            raise ConfigurationError(f"{self.root} holds no pictures: expected PNG, JPEG or WebP files in it")
+            raise ConfigurationError(
+                f"{self.root} holds no pictures: expected PNG, JPEG or WebP files, or shards (.tar, .parquet), in it"
+            )
         chunks = _chunks(sorted(entries, key=lambda entry: entry.id))
         return Listing(tuple(Shard(f"{i:05d}", chunk) for i, chunk in enumerate(chunks)), passed_over)
 

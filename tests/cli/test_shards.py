@@ -1,0 +1,110 @@
+"""Shards on the command line: the guide's commands and Python as they stand, and what users get wrong."""
+
+import io
+import json
+import re
+import shlex
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+from skimage import data
+
+from cli.main import main
+
+PAGE = (Path(__file__).parents[2] / "docs/shards.md").read_text("utf-8")
+
+
+def hygiene(*arguments):
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+def refused(*arguments):
+    """What a user reads: one line, and nothing on stdout."""
+    result = hygiene(*arguments)
+    assert result.exit_code == 2, result.output
+    assert not result.stdout
+    assert result.stderr.count("\n") == 1
+    return result.stderr.strip()
+
+
+def pictures():
+    for name in ("astronaut", "coffee", "chelsea", "rocket"):
+        file = io.BytesIO()
+        Image.fromarray(getattr(data, name)()[:256, :256]).save(file, "png")
+        yield name, file.getvalue()
+
+
+def write_tar(path, members):
+    path.parent.mkdir(exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for shard in range(2):
+        found = list(pictures())[2 * shard : 2 * shard + 2]
+        members = [(f"{name}.{end}", each) for name, png in found for end, each in (("png", png), ("txt", b"words"))]
+        write_tar(tmp_path / f"made/{shard:05d}.tar", members)
+    write_tar(tmp_path / "crawl/0.tar", [(f"{name}.png", png) for name, png in pictures()])
+    assert hygiene("keygen", "my.key").exit_code == 0
+    return tmp_path
+
+
+def test_the_commands_of_the_guide_run(folder):
+    commands = [line.removeprefix("$ hygiene ") for line in PAGE.splitlines() if line.startswith("$ ")]
+    assert len(commands) == 3
+    results = [hygiene(*shlex.split(command)) for command in commands]
+    assert [result.exit_code for result in results] == [0, 0, 0], [result.output for result in results]
+    found = [line.split()[0] for line in results[1].stdout.splitlines() if line.endswith("yes")]
+    assert found == [f"0000{i // 2}.tar/{name}.png" for i, (name, _) in enumerate(pictures())]
+    with tarfile.open("clean/kept/0.tar") as tar:
+        assert tar.getnames() == [f"{name}.png" for name, _ in pictures()]
+
+
+def test_the_python_of_the_guide_runs(folder, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(code, "shards.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("Counts(kept=0, excluded={")
+
+
+def test_parquet_goes_the_same_way(folder):
+    table = pa.table({"image": [{"bytes": png, "path": name} for name, png in pictures()], "n": [0, 1, 2, 3]})
+    (folder / "rows").mkdir()
+    pq.write_table(table, "rows/part-0.parquet")
+    assert hygiene("tag", "rows", "tagged", "--key", "my.key").exit_code == 0
+    lines = [
+        json.loads(line) for line in hygiene("detect", "tagged/part-0.parquet", "--key", "my.key").stdout.splitlines()
+    ]
+    assert [(line["id"], line["found"]) for line in lines] == [(f"part-0.parquet/{i}", True) for i in range(4)]
+    result = hygiene("filter", "tagged", "clean", "--key", "my.key", "--format", "json")
+    assert json.loads(result.stdout)["outputs"][0]["excluded"] == 4
+    assert pq.read_table("clean/excluded/part-0.parquet")["n"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_mistakes_are_told_in_one_line(folder):
+    (folder / "crawl/a.png").write_bytes(b"x")
+    key = ("--key", "my.key")
+    assert refused("filter", "crawl", "out", *key) == (
+        "hygiene: crawl holds pictures and tar files: say which are meant (--input-format folder or webdataset)"
+    )
+    assert "made holds no .parquet files" in refused("detect", "made", *key, "--input-format", "parquet")
+    assert "made/00002.tar does not exist" in refused("tag", "made/{00000..00002}.tar", "out", *key)
+    assert "picture 'png' is for shards" in refused("detect", "crawl/a.png", *key, "--picture", "png")
+    assert "no record that can be read: 00000.tar/astronaut: no picture" in refused(
+        "detect", "made", *key, "--picture", "gif"
+    )
+    (folder / "made/2.tar.gz").write_bytes(b"x")
+    assert "is a compressed tar file" in refused("calibrate", "made", "c.json", *key)
+    (folder / "torn.tar").write_bytes(b"torn")
+    assert "not a whole tar file" in refused("detect", "torn.tar", *key)
+    assert not (folder / "out").exists()
