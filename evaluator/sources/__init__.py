@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from evaluator.sources import arrays, crops, digits, idx, images, shards
+from evaluator.sources import arrays, crops, digits, idx, images, parquet, shards
 from evaluator.sources.arrays import ArraySource
 from evaluator.sources.base import Labelled, RealSource
 from evaluator.sources.digits import load_digits_halves
@@ -33,6 +33,7 @@ SOURCES: dict[str, Callable[..., RealSource]] = {
     "idx": idx.idx,
     "images": images.images,
     "shards": shards.shards,
+    "parquet": parquet.parquet,
     "crops": crops.crops,
 }
 
