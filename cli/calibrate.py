@@ -11,7 +11,7 @@ from cli.detectors import Wanted, detectors_options
 from hygiene.errors import ConfigurationError
 
 
-@click.command()
+@click.command(cls=common.OneInput)
 @click.argument("tagged", metavar="TAGGED", type=common.FOLDER)
 @click.argument("out", metavar="OUT.json", type=common.FOLDER)
 @detectors_options

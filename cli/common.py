@@ -60,6 +60,22 @@ max_pixels_option = click.option(
 )
 
 
+class OneInput(click.Command):
+    """A command with one input, which may be a pattern: of one that the shell has expanded it says what to do."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        names = [each for each in args if each.lower().endswith((".tar", ".parquet"))]
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message or len(names) < 2:
+                raise
+            raise ConfigurationError(
+                f"{len(names)} shards were given, such as {names[0]}, expected one input: put the pattern in quotes, "
+                "or name the folder"
+            ) from None
+
+
 class TooManyUnreadable(HygieneError):
     """More unreadable pictures than the user allows."""
 

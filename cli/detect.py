@@ -23,7 +23,7 @@ class MarkFound(HygieneError):
     exit_code = 1
 
 
-@click.command()
+@click.command(cls=common.OneInput)
 @click.argument("source", metavar="IN", type=common.FOLDER)
 @detectors_options
 @click.option("--payload", is_flag=True, help="Also read the payloads beside marks; they may name a generator.")

@@ -25,7 +25,7 @@ DECLARED: "dict[str, frozenset[Statement]]" = {
 }
 
 
-@click.command()
+@click.command(cls=common.OneInput)
 @click.argument("pool", metavar="POOL", type=common.FOLDER)
 @click.argument("out", metavar="OUT", type=common.FOLDER)
 @detectors_options

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hygiene.provenance import Signer
 
 
-@click.command()
+@click.command(cls=common.OneInput)
 @click.argument("source", metavar="IN", type=common.FOLDER)
 @click.argument("out", metavar="OUT", type=common.FOLDER)
 @common.key_option

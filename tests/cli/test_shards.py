@@ -107,4 +107,8 @@ def test_mistakes_are_told_in_one_line(folder):
     assert "is a compressed tar file" in refused("calibrate", "made", "c.json", *key)
     (folder / "torn.tar").write_bytes(b"torn")
     assert "not a whole tar file" in refused("detect", "torn.tar", *key)
+    assert refused("filter", "made/00000.tar", "made/00001.tar", "out", *key) == (
+        "hygiene: 2 shards were given, such as made/00000.tar, expected one input: put the pattern in quotes, or name "
+        "the folder"
+    )
     assert not (folder / "out").exists()
