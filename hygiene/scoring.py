@@ -123,12 +123,15 @@ def _standing(path: Path, mark: str) -> dict[str, Evidence]:
 
 
 def _score(item: Record | Unreadable, task: ScoreTask) -> Evidence:
-    if isinstance(item, Unreadable):
-        return item
-    look = Look(item.data, task.max_pixels, look_at_both(task.detectors))
+    return item if isinstance(item, Unreadable) else evidence_of(item, task.detectors, task.max_pixels)
+
+
+def evidence_of(item: Record, detectors: Sequence[Detector], max_pixels: int) -> Evidence:
+    """All detectors' evidence about one record, as one."""
+    look = Look(item.data, max_pixels, look_at_both(detectors))
     reasons: list[str] = []
     results: list[Detection | Declared] = []
-    for detector in task.detectors:
+    for detector in detectors:
         try:
             results.append(detector.detect(item.id, look))
         except UnreadableImage as error:

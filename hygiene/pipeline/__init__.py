@@ -5,11 +5,13 @@ and returns what it did as a small report. Nothing here prints. With several wor
 `if __name__ == "__main__":` around its calls, as with any use of multiprocessing.
 """
 
+from hygiene.pipeline.batches import BatchScorer
 from hygiene.pipeline.filter import FilterReport, SplitReport, filter_dataset
 from hygiene.pipeline.score import CalibrationReport, calibrate, score_dataset
 from hygiene.pipeline.tag import TagReport, tag_dataset
 
 __all__ = [
+    "BatchScorer",
     "CalibrationReport",
     "FilterReport",
     "SplitReport",

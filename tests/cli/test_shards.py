@@ -72,9 +72,14 @@ def test_the_commands_of_the_guide_run(folder):
 
 
 def test_the_python_of_the_guide_runs(folder, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    exec(compile(code, "shards.md", "exec"), {})
+    (folder / "loose").mkdir()
+    for name, png in pictures():
+        (folder / "loose" / f"{name}.png").write_bytes(png)
+    shards, batches = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(compile(shards, "shards.md", "exec"), {})
     assert capsys.readouterr().out.startswith("Counts(kept=0, excluded={")
+    exec(compile(batches, "shards.md", "exec"), {})
+    assert len(json.loads(capsys.readouterr().out)) == 4
 
 
 def test_parquet_goes_the_same_way(folder):
