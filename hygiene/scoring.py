@@ -46,30 +46,38 @@ class ScoreTask:
 
 @dataclass(frozen=True)
 class Scores:
-    """The score files of one run: one per shard, valid for one listing and one set of settings."""
+    """The score files of one run: one per part of a shard, valid for one listing and one set of settings."""
 
     folder: Path
     shards: tuple[Shard, ...]
     settings: Mapping[str, Any]
 
-    def path(self, shard: Shard) -> Path:
-        return self.folder / f"{shard.name}.parquet"
+    def path(self, part: Shard) -> Path:
+        return self.folder / f"{part.label}.parquet"
 
-    def mark(self, shard: Shard) -> str:
-        return ledger.fingerprint(shard, {**self.settings, "rules": RULES})
+    def mark(self, part: Shard) -> str:
+        return ledger.fingerprint(part, {**self.settings, "rules": RULES})
 
     def of(self, shard: Shard) -> list[Evidence]:
         """One item per record of the shard, in its order."""
-        if not shard.entries:  # which nothing was stored for
+        return [row for part in shard.parts() for row in self._of(part)]
+
+    def _of(self, part: Shard) -> list[Evidence]:
+        if not part.entries:  # which nothing was stored for
             return []
-        stored = ledger.read_scores(self.path(shard), self.mark(shard))
+        stored = ledger.read_scores(self.path(part), self.mark(part))
         if stored is None:
-            raise ConfigurationError(f"{self.path(shard)} changed during the run: run the same command again")
+            raise ConfigurationError(f"{self.path(part)} changed during the run: run the same command again")
         return stored
 
     def missing(self) -> tuple[Shard, ...]:
-        """The shards whose scores are absent, torn, of something else, or worth another try."""
-        return tuple(each for each in self.shards if each.without(_standing(self.path(each), self.mark(each))).entries)
+        """The parts whose scores are absent, torn, of something else, or worth another try."""
+        return tuple(
+            each for each in self._parts() if each.without(_standing(self.path(each), self.mark(each))).entries
+        )
+
+    def _parts(self) -> Iterator[Shard]:
+        return (part for shard in self.shards for part in shard.parts())
 
     def rows(self) -> Iterator[Evidence]:
         for shard in self.shards:
@@ -77,11 +85,11 @@ class Scores:
 
     def log10_p(self) -> NDArray[np.float64]:
         """The evidence of all readable records, [n]."""
-        return np.concatenate([ledger.read_log10_p(self.path(shard)) for shard in self.shards if shard.entries])
+        return np.concatenate([ledger.read_log10_p(self.path(part)) for part in self._parts() if part.entries])
 
     def drop_others(self) -> None:
         """Remove score files of an earlier, longer listing: whoever reads the folder would count their rows."""
-        current = {self.path(shard) for shard in self.shards}
+        current = {self.path(part) for part in self._parts()}
         for path in self.folder.rglob("*.parquet"):
             if path not in current:
                 path.unlink()

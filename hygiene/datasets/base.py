@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Container, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -19,13 +20,31 @@ back, changes no size and no time of change, so records with these are tried aga
 
 @dataclass(frozen=True)
 class Shard:
-    """The unit of work: a worker reads one, and what it made of it is stored under `name`."""
+    """The unit of work: a worker reads one, and what it made of it is stored under `label`.
+
+    name   of the file that it is or, of records by themselves, any
+    cuts   where its entries may be parted, as indices in order: a large file is then scored by several
+    part   which part of the file these entries are; −1: all
+    """
 
     name: str
     entries: tuple[Entry, ...]
+    cuts: tuple[int, ...] = ()
+    part: int = -1
 
     def __str__(self) -> str:
         return f"{self.entries[0].id!r} to {self.entries[-1].id!r}" if self.entries else repr(self.name)
+
+    @property
+    def label(self) -> str:
+        return self.name if self.part < 0 else f"{self.name}.{self.part:05d}"
+
+    def parts(self) -> tuple["Shard", ...]:
+        """What is scored at a time."""
+        if not self.cuts:
+            return (self,)
+        edges = pairwise((0, *self.cuts, len(self.entries)))
+        return tuple(Shard(self.name, self.entries[a:b], part=i) for i, (a, b) in enumerate(edges))
 
     @property
     def digest(self) -> str:
@@ -35,7 +54,7 @@ class Shard:
 
     def without(self, ids: Container[str]) -> "Shard":
         """The part that is still to be done."""
-        return Shard(self.name, tuple(entry for entry in self.entries if entry.id not in ids))
+        return Shard(self.name, tuple(entry for entry in self.entries if entry.id not in ids), part=self.part)
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,11 @@ class Listing:
     @property
     def records(self) -> int:
         return sum(len(shard.entries) for shard in self.shards)
+
+    @property
+    def parts(self) -> "Listing":
+        """The same, shard by shard as it is scored."""
+        return Listing(tuple(part for shard in self.shards for part in shard.parts()), self.passed_over)
 
     def entries(self) -> Iterator[Entry]:
         for shard in self.shards:

@@ -43,23 +43,24 @@ class ParquetReader:
     others: int = 0
 
     def listing(self) -> Listing:
-        shards = tuple(Shard(path, self._listed(path)) for path in self.paths)
+        shards = tuple(self._listed(path) for path in self.paths)
         rows = (row for shard in shards for row in shard.entries)
         sharded.refuse_flawed(self.root, ((row.id, getattr(row, "flaw", "")) for row in rows))
         return Listing(shards, self.others)
 
-    def _listed(self, path: str) -> tuple[Row, ...]:
+    def _listed(self, path: str) -> Shard:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
             status = (self.root / path).stat()
             with pq.ParquetFile(self.root / path) as file:
-                schema, rows = file.schema_arrow, file.metadata.num_rows
+                schema, metadata = file.schema_arrow, file.metadata
         except (OSError, pa.ArrowException) as error:
-            return (Row(path, -1, -1, flaw=_fault(error)),)
+            return Shard(path, (Row(path, -1, -1, flaw=_fault(error)),))
         picture_column(schema, self.picture, self.root / path)
-        return tuple(Row(f"{path}/{i}", status.st_size, status.st_mtime_ns, (), i) for i in range(rows))
+        rows = (Row(f"{path}/{i}", status.st_size, status.st_mtime_ns, (), i) for i in range(metadata.num_rows))
+        return Shard(path, tuple(rows), _cuts(metadata))
 
     def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
         rows = {row.number: row for row in shard.entries if isinstance(row, Row) and not row.flaw}
@@ -282,6 +283,17 @@ def _record(row: Row, value: Any) -> Record | Unreadable:
     if len(data) > MAX_FILE_BYTES:
         return Unreadable(row.id, f"too large: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
     return Record(row.id, data)
+
+
+def _cuts(metadata: Any) -> tuple[int, ...]:
+    """The first rows of row groups, where at least PART_RECORDS rows lie between: a group is read from its start."""
+    cuts = [0]
+    first = 0
+    for group in range(metadata.num_row_groups):
+        if first >= cuts[-1] + sharded.PART_RECORDS:
+            cuts.append(first)
+        first += metadata.row_group(group).num_rows
+    return tuple(cuts[1:])
 
 
 def _place(metadata: Any, number: int) -> tuple[int, int, int]:

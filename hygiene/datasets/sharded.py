@@ -10,6 +10,9 @@ from hygiene.datasets.base import Listing, Shard
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
 
+PART_RECORDS = 256
+"""A larger shard is scored in parts of about so many records: a stopped run loses at most one per worker."""
+
 
 class ShardWriter:
     """The part of a `Writer` that does not depend on what is in the files: they lie at the paths that the shards'

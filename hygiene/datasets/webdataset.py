@@ -53,7 +53,7 @@ class WebdatasetReader:
         found = [self._listed(path) for path in self.paths]
         samples = [sample for listed, _ in found for sample in listed]
         sharded.refuse_flawed(self.root, ((sample.id, sample.flaw) for sample in samples))
-        shards = (Shard(path, tuple(listed)) for path, (listed, _) in zip(self.paths, found, strict=True))
+        shards = (_shard(path, tuple(listed)) for path, (listed, _) in zip(self.paths, found, strict=True))
         return Listing(tuple(shards), self.others + sum(others for _, others in found))
 
     def _listed(self, path: str) -> tuple[list[Sample], int]:
@@ -130,6 +130,10 @@ class TarSink:
     def close(self) -> None:
         if self._file:
             self._file.close()
+
+
+def _shard(path: str, samples: tuple[Sample, ...]) -> Shard:
+    return Shard(path, samples, tuple(range(sharded.PART_RECORDS, len(samples), sharded.PART_RECORDS)))
 
 
 def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) -> tuple[list[Sample], int]:

@@ -38,7 +38,7 @@ def score_dataset(
     input_format, picture: as `hygiene.datasets.open_reader` takes them.
     """
     reader, made = open_reader(Path(source), input_format, picture), detectors_of(detectors)
-    listing = reader.listing()
+    listing = reader.listing().parts
     tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
     with engines.processes(useful(workers, listing)) as run:
         for scored in tracked(run(score_shard, tasks), listing, "score", progress):

@@ -268,3 +268,14 @@ def test_bits_that_turned_are_told_where_the_file_has_checksums(tmp_path):
     content[column.data_page_offset + column.total_compressed_size // 2] ^= 1
     path.write_bytes(content)
     assert all("Parquet" in each.reason for each in score_dataset(path, KEY))
+
+
+def test_a_large_file_is_scored_in_parts_that_begin_with_row_groups(world, tmp_path, monkeypatch):
+    monkeypatch.setattr("hygiene.datasets.sharded.PART_RECORDS", 4)
+    shard = open_reader(world / "pool").listing().shards[0]
+    assert [len(part.entries) for part in shard.parts()] == [6, 2]  # groups of 3, 3 and 2 rows
+    monkeypatch.setattr("hygiene.datasets.sharded.PART_RECORDS", 3)
+    assert [len(part.entries) for part in open_reader(world / "pool").listing().shards[0].parts()] == [3, 3, 2]
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    assert report.outputs[0].counts.kept == 8
+    assert len(list((tmp_path / "out/scores").rglob("*.parquet"))) == 6

@@ -464,3 +464,27 @@ def test_a_calibration_may_come_from_shards_and_folders(world, tmp_path):
     (tmp_path / "plain/a.png").write_bytes(picture(200))
     made = calibrate(world / "tagged", KEY, untagged=tmp_path / "plain").calibration
     assert (len(made.tagged), len(made.untagged)) == (12, 1)
+
+
+def test_a_large_shard_is_scored_in_parts_and_written_as_one(world, tmp_path, monkeypatch):
+    filter_dataset(world / "pool", tmp_path / "whole", KEY, MaxP(1e-9))
+    monkeypatch.setattr("hygiene.datasets.sharded.PART_RECORDS", 4)
+    stages = []
+    filter_dataset(world / "pool", tmp_path / "parts", KEY, MaxP(1e-9), progress=lambda *each: stages.append(each))
+    assert [done for stage, done, _ in stages if stage == "score"] == [4, 6, 10, 12]
+    scores = {
+        path.relative_to(tmp_path / "parts/scores").as_posix()
+        for path in (tmp_path / "parts/scores").rglob("*.parquet")
+    }
+    assert scores == {f"0000{shard}.tar.0000{part}.parquet" for shard in range(2) for part in range(2)}
+    whole, parts = tree(tmp_path / "whole"), tree(tmp_path / "parts")
+    same = {name for name in whole if not name.startswith("scores/")}
+    assert same == {name for name in parts if not name.startswith("scores/")}
+    assert all(whole[name] == parts[name] for name in same)
+    assert [each.id for each in score_dataset(world / "pool", KEY)] == ids(world / "pool")
+    (tmp_path / "parts/scores/00001.tar.00001.parquet").unlink()
+    seen, score = [], scoring._score
+    monkeypatch.setattr(scoring, "_score", lambda item, task: (seen.append(item.id), score(item, task))[1])
+    filter_dataset(world / "pool", tmp_path / "parts", KEY, MaxP(1e-9))
+    assert [id.partition(".tar/")[2][:4] for id in seen] == ["0004", "0005"]
+    assert tree(tmp_path / "parts") == parts
