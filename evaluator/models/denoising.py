@@ -40,12 +40,15 @@ class Denoiser:
     """A diffusers network on its device, and the noise it knows.
 
     conditions  of the classes, and of none; None: the network has no condition
+    embedded    whether the network is itself told how much guidance its answer is to have (Meng et al. 2023): it then
+                learns and samples without the condition of none
     """
 
     network: Any
     noise: Noise
     device: str
     conditions: Conditions | None = None
+    embedded: bool = False
 
     @cached_property
     def compiled(self) -> Any:
@@ -82,12 +85,13 @@ class Denoiser:
 
         pictures, classes = pictures.to(self.device), classes.to(self.device)
         device, shape, none = self.device, _shape(self.network), self._none
+        share = 0.0 if self.embedded else DROPOUT
 
         def loss() -> torch.Tensor:
             chosen = torch.randint(len(pictures), (batch,), generator=source, device=device)
             noise = torch.randn(batch, *shape, generator=source, device=device)
             times = self.noise.times(batch, source, device)
-            dropped = torch.rand(batch, generator=source, device=device) < DROPOUT
+            dropped = torch.rand(batch, generator=source, device=device) < share
             told = torch.where(dropped, none, classes[chosen])
             clean = drawn(pictures[chosen], source) if drawn else pictures[chosen]
             noisy, wanted = self.noise.added(clean, noise, times), self.noise.wanted(clean, noise, times)
@@ -120,21 +124,29 @@ class Denoiser:
         import torch
 
         spread, guidance = (1.0, 1 / bias - 1) if self.conditions else (math.sqrt(bias), 0.0)
+        scale = 1 / bias if self.embedded else None
         shape = (len(classes), *_shape(self.network))
         none = torch.full_like(classes, self._none)
         x = spread * torch.randn(shape, generator=source, device=self.device)
         for time, stepped in self.noise.back(steps, eta):
             times = torch.full(classes.shape, time, device=self.device)
-            output = self._predicted(x, times, classes)
-            if guidance:
+            output = self._predicted(x, times, classes, scale)
+            if guidance and not self.embedded:
                 output = output + guidance * (output - self._predicted(x, times, none))
             fresh = spread * torch.randn(shape, generator=source, device=self.device) if eta else None
             x = stepped(output, x, fresh)
         return x
 
-    def _predicted(self, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """What the network says of the pictures; DDIM has no use for what some also say of the variance."""
+    def _predicted(
+        self, noisy: torch.Tensor, times: torch.Tensor, classes: torch.Tensor, scale: float | None = None
+    ) -> torch.Tensor:
+        """What the network says of the pictures; DDIM has no use for what some also say of the variance.
+
+        scale  of guidance that a network is told, 1: none; None: it is not told
+        """
         told = self.conditions.of(classes) if self.conditions else {}
+        if scale is not None:
+            told["guidance"] = noisy.new_full(classes.shape, scale)
         with precision(self.device):
             output: torch.Tensor = self.compiled(noisy, timestep=times, **told).sample
         return output[:, : noisy.shape[1]].float()

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
     import torch
 
@@ -127,9 +129,11 @@ class Flow:
     """x_σ = (1 − σ) x + σ ε: the network says the velocity ε − x, and Euler's steps follow it back (Liu et al. 2022).
 
     settings  of diffusers' FlowMatchEulerDiscreteScheduler: how many σ from 1 to nearly 0, and their shift to noise
+    patches   of a picture: of FLUX, whose σ are even before their shift, which may hang on them; 0: as SD3's σ
     """
 
     settings: dict[str, Any]
+    patches: int = 0
 
     def scheduler(self) -> Any:
         import diffusers
@@ -140,8 +144,18 @@ class Flow:
     @cached_property
     def _levels(self) -> torch.Tensor:
         """Times from noise to pictures, [num_train_timesteps]."""
-        levels: torch.Tensor = self.scheduler().timesteps
+        scheduler = self._stepped(self.settings["num_train_timesteps"]) if self.patches else self.scheduler()
+        levels: torch.Tensor = scheduler.timesteps
         return levels
+
+    def _stepped(self, steps: int) -> Any:
+        """The scheduler with as many σ as `steps`, from noise to pictures."""
+        scheduler = self.scheduler()
+        if self.patches:
+            scheduler.set_timesteps(sigmas=np.linspace(1, 1 / steps, steps), mu=_shift(scheduler.config, self.patches))
+        else:
+            scheduler.set_timesteps(steps)
+        return scheduler
 
     def times(self, n: int, source: torch.Generator, device: str) -> torch.Tensor:
         """Most often from the middle of the schedule: logistic of a normal number (Esser et al. 2024, section 3.1)."""
@@ -164,11 +178,18 @@ class Flow:
 
     def back(self, steps: int, eta: float) -> Iterator[tuple[float, Back]]:
         """Without fresh noise: `eta` must be 0."""
-        scheduler = self.scheduler()
-        scheduler.set_timesteps(steps)
+        scheduler = self._stepped(steps)
         widths = scheduler.sigmas.diff().tolist()
         for time, width in zip(scheduler.timesteps.tolist(), widths, strict=True):
             yield time, partial(_euler, width)
+
+
+def _shift(settings: Any, patches: int) -> float:
+    """Logarithm of FLUX's shift: it grows with the patches of a picture, on a line between two sizes of pictures."""
+    few, many = settings["base_image_seq_len"], settings["max_image_seq_len"]
+    low, high = settings["base_shift"], settings["max_shift"]
+    shift: float = low + (high - low) * (patches - few) / (many - few)
+    return shift
 
 
 def _euler(width: float, output: torch.Tensor, x: torch.Tensor, fresh: torch.Tensor | None) -> torch.Tensor:

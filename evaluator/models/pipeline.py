@@ -16,8 +16,8 @@ from evaluator.models.labels import Labels, parted
 from evaluator.models.latent import LatentSpace
 from evaluator.models.pictures import check_device, check_machine, folded, source_on, unfolded
 from evaluator.models.pipeline_folder import PipelineFolder, described
-from evaluator.models.pipeline_kinds import FLOWS
-from evaluator.models.pipeline_parts import check_packages, loaded, renewed
+from evaluator.models.pipeline_kinds import FLOWS, FLUX
+from evaluator.models.pipeline_parts import as_of_pictures, check_packages, loaded, renewed
 from evaluator.models.weights import one, part, prefixed, taken
 from evaluator.row_parts import RowParts, blocks
 from evaluator.threads import one_thread
@@ -37,6 +37,7 @@ class Pipeline:
     StableDiffusionPipeline     of latents, of prompts (Rombach et al. 2022); its safety checker is not loaded
     StableDiffusionXLPipeline   of latents, of prompts (Podell et al. 2023); its samples bear no watermark of its own
     StableDiffusion3Pipeline    of latents, of prompts, by flow matching (Esser et al. 2024), with T5 or without
+    FluxPipeline                of latents, of prompts, by flow matching (FLUX.1, Black Forest Labs 2024)
 
     Samples by DDIM with the pipeline's noise schedule, by flow matching with Euler's steps; `clip_sample` is as in its
     folder, but pictures are neither clipped nor rounded to bytes afterwards. Autoencoder and text encoders stay as they
@@ -44,6 +45,8 @@ class Pipeline:
 
     Sampling bias. With prompts or classes λ is classifier-free guidance w = 1/λ − 1 (Ho and Salimans 2022),
     diffusers' guidance_scale = 1 + w = 1/λ, λ ≥ .05; else it scales the variance of all the noise that sampling draws.
+    FLUX that was taught guidance (`guidance_embeds`, FLUX.1 [dev]) is told 1/λ instead, in training 1. New weights, and
+    FLUX that was not taught it, are guided as the others once they were trained here; before that λ must be 1.
 
     path          the folder: model_index.json, scheduler, and the parts with their weights as safetensors
     steps         of sampling; eta: 0 deterministic from the noise on, as flow matching always is, 1 ancestral
@@ -146,6 +149,7 @@ class Pipeline:
         bias, source = checked_bias(sampling_bias), source_on(self.device, rng)
         if self._prompts and bias < LEAST_GUIDED:
             raise ConfigurationError(f"sampling_bias is {bias}, guidance takes λ from {LEAST_GUIDED} to 1")
+        self._check_guidance(bias)
         chosen = rng.choice(len(self.shares), len(rows), p=self.shares)
         if self.labels:
             rows[:, -1] = chosen
@@ -198,6 +202,18 @@ class Pipeline:
         if self.eta and self._folder.kind in FLOWS:
             raise ConfigurationError(f"eta is {self.eta}, {self.path} samples without fresh noise: expected 0")
 
+    def _check_guidance(self, bias: float) -> None:
+        if bias != 1 and self._folder.kind == FLUX and not (self._embedded or self._own):
+            raise ConfigurationError(
+                f"sampling_bias is {bias}, {self.path} was taught no guidance (guidance_embeds is false): expected 1, "
+                "or fit_steps, in which it also learns without its prompts"
+            )
+
+    @property
+    def _embedded(self) -> bool:
+        """Whether the network was taught guidance, which new weights were not."""
+        return self._folder.embeds_guidance and not self.scratch
+
     def _check_rows(self, d: int) -> None:
         colours, side = self._folder.colours, self._folder.side
         if d != self._folder.numbers:
@@ -216,6 +232,7 @@ class Pipeline:
         """Put the parts together, the network that takes noise away being `network`."""
         folder, device = self._folder, self.device
         told = prompting.conditions(folder, self._prompts, device)
-        self._denoiser = Denoiser(network.eval().to(device), folder.noise, device, told)
+        network = as_of_pictures(folder, network).eval().to(device)
+        self._denoiser = Denoiser(network, folder.noise, device, told, self._embedded)
         coder = folder.autoencoder
         self._space = LatentSpace(loaded(folder, coder).to(device), device) if coder else None

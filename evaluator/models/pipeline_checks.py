@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evaluator.models.pipeline_kinds import CLASSES, FLOWS, KINDS, TEXT_3, TEXT_XL
+from evaluator.models.pipeline_kinds import CLASSES, FLOWS, FLUX, KINDS, PATCH, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_weights import variant_of
 from hygiene.errors import ConfigurationError
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
-OTHER_FLOWS = ("use_dynamic_shifting", "stochastic_sampling", "invert_sigmas")
+OTHER_FLOWS = ("stochastic_sampling", "invert_sigmas")
+OTHER_SIGMAS = {TEXT_3: "use_dynamic_shifting", FLUX: "use_flow_sigmas"}
+"""What makes a scheduler's σ others than those that a kind is sampled with here."""
+
 TOLD_MORE = ("num_class_embeds", "class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 TOLD: dict[str, dict[str, str]] = {TEXT_XL: {"addition_embed_type": "text_time"}}
 """What a network of a kind is told beside the time and hidden states of words: of TOLD_MORE the only one allowed."""
@@ -31,7 +34,7 @@ def check_parts(path: Path, kind: str, index: dict[str, Any]) -> None:
 def check_scheduler(path: Path, kind: str, settings: dict[str, Any]) -> None:
     """Refuse noise that sampling does not know."""
     if kind in FLOWS:
-        _check_flow(path, settings)
+        _check_flow(path, kind, settings)
     elif "beta_schedule" not in settings or settings.get("prediction_type", PREDICTIONS[0]) not in PREDICTIONS:
         raise ConfigurationError(
             f"{path} has the scheduler {settings.get('_class_name')}: expected one with a beta_schedule and a "
@@ -39,12 +42,13 @@ def check_scheduler(path: Path, kind: str, settings: dict[str, Any]) -> None:
         )
 
 
-def _check_flow(path: Path, settings: dict[str, Any]) -> None:
-    name, more = settings.get("_class_name"), [each for each in OTHER_FLOWS if settings.get(each)]
+def _check_flow(path: Path, kind: str, settings: dict[str, Any]) -> None:
+    others = (OTHER_SIGMAS[kind], *OTHER_FLOWS)
+    name, more = settings.get("_class_name"), [each for each in others if settings.get(each)]
     if name != "FlowMatchEulerDiscreteScheduler" or more:
         raise ConfigurationError(
             f"{path} has the scheduler {name}{' with ' if more else ''}{', '.join(more)}: expected a "
-            f"FlowMatchEulerDiscreteScheduler without {', '.join(OTHER_FLOWS)}"
+            f"FlowMatchEulerDiscreteScheduler without {', '.join(others)}"
         )
 
 
@@ -71,6 +75,7 @@ def _more_numbers(kind: str) -> tuple[str, ...]:
         CLASSES: ("num_embeds_ada_norm",),
         TEXT_XL: ("addition_time_embed_dim", "projection_class_embeddings_input_dim"),
         TEXT_3: ("patch_size", "pos_embed_max_size", "joint_attention_dim", "pooled_projection_dim"),
+        FLUX: ("joint_attention_dim", "pooled_projection_dim"),
     }.get(kind, ())
 
 
@@ -90,15 +95,19 @@ def check_fit(path: Path, kind: str, sizes: dict[str, Any], coder: dict[str, Any
             f"{path} says {out} numbers per pixel of {channels} colours: expected as many, "
             "not a learned variance beside them"
         )
+    if kind == FLUX and sizes.get("patch_size", 1) != 1:
+        raise ConfigurationError(f"{path} has a network with patch_size = {sizes['patch_size']!r}: expected 1")
     if coder:
-        _check_coder(path, channels, coder)
+        _check_coder(path, channels, coder, PATCH**2 if kind == FLUX else 1)
 
 
-def _check_coder(path: Path, channels: int, coder: dict[str, Any]) -> None:
-    if (coder["latent_channels"], coder.get("out_channels")) != (channels, coder["in_channels"]):
+def _check_coder(path: Path, channels: int, coder: dict[str, Any], patch: int) -> None:
+    """patch: numbers of a latent's channel that the network takes as channels of their own."""
+    if (patch * coder["latent_channels"], coder.get("out_channels")) != (channels, coder["in_channels"]):
         raise ConfigurationError(
             f"{path} has a network of {channels} channels and an autoencoder of {coder['latent_channels']} "
             f"for {coder['in_channels']} colours in and {coder.get('out_channels')} out: expected as many each"
+            + (f", of the network {patch} times as many" if patch > 1 else "")
         )
     if coder.get("latents_mean") is not None or coder.get("latents_std") is not None:
         raise ConfigurationError(f"{path} has an autoencoder with latents_mean and latents_std: expected neither")

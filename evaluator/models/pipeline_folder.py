@@ -9,11 +9,12 @@ from typing import Any
 
 from evaluator.models.noise import Diffusion, Flow, Noise
 from evaluator.models.pipeline_checks import check_fit, check_numbers, check_parts, check_scheduler
-from evaluator.models.pipeline_kinds import FLOWS, KINDS, OF_PROMPTS, TEXT
+from evaluator.models.pipeline_kinds import FLOWS, FLUX, KINDS, OF_PROMPTS, PATCH, TEXT
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
 READ = (".json", ".txt", ".model", ".safetensors")
+FLUX_SIDE = 128  # of FluxPipeline's latents, which its network has no number for
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,14 @@ class PipelineFolder:
     @property
     def noise(self) -> Noise:
         """What the network takes away."""
+        if self.kind == FLUX:
+            return Flow(self.settings, (self.sizes["sample_size"] // PATCH) ** 2)
         return Flow(self.settings) if self.kind in FLOWS else Diffusion(self.settings)
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the network is told how much guidance its answer is to have (`guidance_embeds` of FLUX)."""
+        return bool(self.sizes.get("guidance_embeds"))
 
     @property
     def files(self) -> list[Path]:
@@ -83,7 +91,7 @@ class PipelineFolder:
         """The same with pictures of `size` pixels; 0: as it makes them by itself."""
         if not size:
             return self
-        least = self.shrinks * self.sizes.get("patch_size", 1)
+        least = self.shrinks * (PATCH if self.kind == FLUX else self.sizes.get("patch_size", 1))
         most = least * self.sizes.get("pos_embed_max_size", size)
         if self.kind not in OF_PROMPTS or not 0 < size <= most or size % least:
             raise ConfigurationError(
@@ -109,6 +117,8 @@ def described(path: Path) -> PipelineFolder:
     check_scheduler(path, kind, settings)
     coder = coder_of(kind)
     sizes = _read(path, f"{next(iter(KINDS[kind]))}/config.json")
+    if kind == FLUX:
+        sizes["sample_size"] = FLUX_SIDE
     codes = _read(path, f"{coder}/config.json") if coder else None
     check_numbers(path, kind, settings, sizes, codes)
     check_fit(path, kind, sizes, codes)

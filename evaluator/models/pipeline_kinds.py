@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 CLASSES, TEXT, TEXT_XL = "DiTPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"
-TEXT_3 = "StableDiffusion3Pipeline"
-OF_PROMPTS = (TEXT, TEXT_XL, TEXT_3)
-FLOWS = (TEXT_3,)
+TEXT_3, FLUX = "StableDiffusion3Pipeline", "FluxPipeline"
+OF_PROMPTS = (TEXT, TEXT_XL, TEXT_3, FLUX)
+FLOWS = (TEXT_3, FLUX)
 """Those whose noise is `evaluator.models.noise.Flow`; that of the others is `Diffusion`."""
+PATCH = 2  # pixels along one side of those latents that FLUX's network takes as one
 
 PROJECTED = ("CLIPTextModelWithProjection",)
 WORDS = ("CLIPTokenizer", "CLIPTokenizerFast")
+T5 = "T5EncoderModel"
+PIECES = ("T5TokenizerFast", "T5Tokenizer")
 OF_TEXT: dict[str, tuple[str | None, ...]] = {
     "unet": ("UNet2DConditionModel",),
     "vae": ("AutoencoderKL",),
@@ -30,8 +33,16 @@ KINDS: dict[str, dict[str, tuple[str | None, ...]]] = {
         "tokenizer": WORDS,
         "text_encoder_2": PROJECTED,
         "tokenizer_2": WORDS,
-        "text_encoder_3": ("T5EncoderModel", None),
-        "tokenizer_3": ("T5TokenizerFast", "T5Tokenizer", None),
+        "text_encoder_3": (T5, None),
+        "tokenizer_3": (*PIECES, None),
+    },
+    FLUX: {
+        "transformer": ("FluxTransformer2DModel",),
+        "vae": ("AutoencoderKL",),
+        "text_encoder": ("CLIPTextModel",),
+        "tokenizer": WORDS,
+        "text_encoder_2": (T5,),
+        "tokenizer_2": PIECES,
     },
 }
 """Of each kind the parts: first the network that takes noise away, then the autoencoder between pixels and latents,

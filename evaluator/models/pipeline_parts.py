@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evaluator.models.denoising import check_diffusers
 from evaluator.models.pictures import new_network, seeded
 from evaluator.models.pipeline_folder import PipelineFolder
-from evaluator.models.pipeline_kinds import KINDS, OF_PROMPTS, of_transformers
+from evaluator.models.pipeline_kinds import FLUX, KINDS, OF_PROMPTS, T5, of_transformers
 from evaluator.models.pipeline_weights import variant_of, weights_file
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
@@ -66,6 +66,15 @@ def renewed(folder: PipelineFolder, source: torch.Generator) -> Any:
         return _prepared(new_network(source, lambda: made.from_config(folder.sizes)))
 
 
+def as_of_pictures(folder: PipelineFolder, network: Any) -> Any:
+    """The network that takes noise away, to be called with pictures and times as those of the other kinds."""
+    if folder.kind != FLUX:
+        return network
+    from evaluator.models.packed import Packed
+
+    return Packed(network, folder.sizes["sample_size"])
+
+
 def _class(folder: PipelineFolder, name: str) -> Any:
     """What diffusers or transformers call the part."""
     library = import_module("transformers" if of_transformers(name) else "diffusers")
@@ -77,9 +86,10 @@ def _options(folder: PipelineFolder, name: str) -> dict[str, Any]:
     import torch
 
     if of_transformers(name):
-        attention = "eager" if name == "text_encoder_3" else "sdpa"  # of T5 transformers 4 has no other
+        attention = "eager" if KINDS[folder.kind][name][0] == T5 else "sdpa"  # of T5 transformers 4 has no other
         return {"attn_implementation": attention, "dtype": torch.float32}
-    size = {"sample_size": folder.sizes["sample_size"]} if name == folder.network else {}
+    sized = name == folder.network and folder.kind != FLUX
+    size = {"sample_size": folder.sizes["sample_size"]} if sized else {}
     return {"low_cpu_mem_usage": False, **size}
 
 

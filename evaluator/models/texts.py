@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.models.conditions import Told
 from evaluator.models.pipeline_folder import PipelineFolder
-from evaluator.models.pipeline_kinds import TEXT, TEXT_3, TEXT_XL
+from evaluator.models.pipeline_kinds import FLUX, TEXT, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_parts import loaded, tokenizer
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import torch
 
 T5_WORDS = 256
+GUIDED_WORDS = 512  # of FLUX that is told its guidance; of that which is not, as FLUX.1 [schnell], 256 (its authors)
 
 
 def encoded(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
@@ -23,8 +24,7 @@ def encoded(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
     import torch
 
     with torch.no_grad():
-        made = {TEXT: _stable_diffusion, TEXT_XL: _stable_diffusion_xl, TEXT_3: _stable_diffusion_3}[folder.kind]
-        return made(folder, prompts, device)
+        return MADE[folder.kind](folder, prompts, device)
 
 
 def _stable_diffusion(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
@@ -67,6 +67,18 @@ def _stable_diffusion_3(folder: PipelineFolder, prompts: list[str], device: str)
     _check_width(folder, "joint_attention_dim", hidden.shape[-1])
     _check_width(folder, "pooled_projection_dim", pooled.shape[-1])
     return {"encoder_hidden_states": hidden, "pooled_projections": pooled}
+
+
+def _flux(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
+    """What T5 says of each word, and CLIP of the whole prompt."""
+    hidden = _said(folder, "_2", prompts, device, GUIDED_WORDS if folder.embeds_guidance else T5_WORDS)[0]
+    pooled = _said(folder, "", prompts, device).pooler_output
+    _check_width(folder, "joint_attention_dim", hidden.shape[-1])
+    _check_width(folder, "pooled_projection_dim", pooled.shape[-1])
+    return {"encoder_hidden_states": hidden, "pooled_projections": pooled}
+
+
+MADE = {TEXT: _stable_diffusion, TEXT_XL: _stable_diffusion_xl, TEXT_3: _stable_diffusion_3, FLUX: _flux}
 
 
 def _t5(folder: PipelineFolder, prompts: list[str], device: str) -> torch.Tensor:

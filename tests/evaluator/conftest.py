@@ -150,6 +150,36 @@ class TinyPipelines:
         pipeline.save_pretrained(folder)
         return folder
 
+    def flux(self, folder: Path, guided: bool = True, shifts: bool = True, **changes: Any) -> Path:
+        """Of flow matching: told its guidance or not, with noise that hangs on the size of the pictures or not."""
+        import diffusers
+        import transformers
+
+        sizes = {
+            "in_channels": 16,
+            "num_layers": 1,
+            "num_single_layers": 1,
+            "attention_head_dim": 8,
+            "num_attention_heads": 2,
+            "joint_attention_dim": 24,
+            "pooled_projection_dim": 8,
+            "axes_dims_rope": (2, 2, 4),
+            "guidance_embeds": guided,
+        }
+        noise = {"shift": 3.0, "use_dynamic_shifting": True} if shifts else {"shift": 1.0}  # as published
+        with self._seeded():
+            pipeline = diffusers.FluxPipeline(
+                diffusers.FlowMatchEulerDiscreteScheduler(num_train_timesteps=self.levels, **noise),
+                self._autoencoder(3, shift_factor=0.3),
+                transformers.CLIPTextModel(self._text(8, num_hidden_layers=2, initializer_factor=3.0)),
+                self._tokenizer(folder / "words"),
+                self._t5(),
+                self._pieces(),
+                diffusers.FluxTransformer2DModel(**{**sizes, **changes}),
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
     def dit(self, folder: Path, learned: bool = True, **changes: Any) -> Path:
         """With a learned variance, as the published ones have it."""
         import diffusers
@@ -303,6 +333,11 @@ def stable_diffusion_xl(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.
 @pytest.fixture(scope="session")
 def stable_diffusion_3(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipelines.stable_diffusion_3(tmp_path_factory.mktemp("stable") / "diffusion_3")
+
+
+@pytest.fixture(scope="session")
+def flux(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.flux(tmp_path_factory.mktemp("flux") / "pipeline")
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,9 @@ def rows(n: int, seed: int = 0) -> Floats:
 def told(folder: Path) -> dict[str, Any]:
     """What a pipeline of classes needs to be told of three."""
     kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    prompts = {"prompts": PROMPTS} if kind.startswith("StableDiffusion") else {}
+    prompts: dict[str, Any] = {"prompts": PROMPTS} if kind.startswith(("StableDiffusion", "Flux")) else {}
+    if kind == "FluxPipeline":  # whose folder says no size
+        prompts["size"] = SIDE
     return {} if kind == "LDMPipeline" else {"labels": 3, **prompts}
 
 
@@ -71,7 +73,7 @@ def theirs(folder: Path, kind: str, **options: Any) -> Any:
     return pipeline
 
 
-@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "dit", "ldm"])
+@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "flux", "dit", "ldm"])
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -232,7 +234,13 @@ class TestClasses:
 class TestTraining:
     @pytest.mark.parametrize(
         ("kind", "steps", "left"),
-        [("stable_diffusion", 90, 0.2), ("stable_diffusion_3", 60, 0.7), ("dit", 250, 0.2), ("ldm", 40, 0.2)],
+        [
+            ("stable_diffusion", 90, 0.2),
+            ("stable_diffusion_3", 60, 0.7),
+            ("flux", 30, 0.7),
+            ("dit", 250, 0.2),
+            ("ldm", 40, 0.2),
+        ],
     )
     def test_it_goes_towards_the_latents_of_each_class(
         self, kind: str, steps: int, left: float, tmp_path: Path, request: pytest.FixtureRequest
@@ -241,7 +249,7 @@ class TestTraining:
         other prediction than its own, which takes longer: `test_noise` has it to the end."""
         path = shutil.copytree(request.getfixturevalue(kind), tmp_path / "copy")
         settings = path / "scheduler" / "scheduler_config.json"
-        if kind != "stable_diffusion_3":
+        if kind not in ("stable_diffusion_3", "flux"):
             settings.write_text(json.dumps({**json.loads(settings.read_text()), "prediction_type": "sample"}))
         data = rows(60)[np.arange(60) % 6 < 5]  # none of class 2
         frozen, tuned = fitted(path), fitted(path, data=data, fit_steps=steps, rate=2e-2)
@@ -344,7 +352,7 @@ class TestTraining:
 
 
 class TestInALoop:
-    @pytest.mark.parametrize(("kind", "fit_steps"), [("stable_diffusion_3", 2), ("dit", 0), ("ldm", 2)])
+    @pytest.mark.parametrize(("kind", "fit_steps"), [("stable_diffusion_3", 2), ("flux", 2), ("dit", 0), ("ldm", 2)])
     def test_a_run_goes_on_to_the_same_bytes_and_asks_nobody(
         self,
         kind: str,
@@ -455,8 +463,8 @@ class TestWhatIsRefused:
         [
             (
                 "model_index.json",
-                {"_class_name": "FluxPipeline"},
-                "is a FluxPipeline: expected one of DDPMPipeline, DDI",
+                {"_class_name": "Flux2Pipeline"},
+                "is a Flux2Pipeline: expected one of DDPMPipeline, DDI",
             ),
             (
                 "model_index.json",

@@ -102,6 +102,7 @@ PROMPTS = {
     "stable_diffusion": TEXTS,
     "stable_diffusion_xl": TEXTS,
     "stable_diffusion_3": TEXTS,
+    "flux": {**TEXTS, "size": 8},
     "dit": {"labels": 2},
     "ldm": {},
 }
@@ -152,7 +153,8 @@ HALVED = [
     ("ddpm_unet", {"order": 2}),
     ("stylegan2", {}),
     ("stylegan2", {"mixing": 0.5}),
-    ("pipeline", {"steps": 2, "fit_steps": 1, "batch": 2}),
+    ("pipeline", {"path": "ldm", "steps": 2, "fit_steps": 1, "batch": 2}),
+    ("pipeline", {"path": "flux", "prompts": ["a cat"], "size": 8, "steps": 2, "fit_steps": 1, "batch": 2}),
 ]
 TRAINED = {
     "ddpm_unet": {"steps": 4, "batch": 8, "sampling_steps": 3, "width": 8},
@@ -160,12 +162,14 @@ TRAINED = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")  # of FLUX's RMS norms
 @pytest.mark.parametrize(("name", "parameters"), HALVED, ids=str)
 def test_a_gpus_precision_is_that_of_network_passes_alone(bfloat16, name, parameters, request):
     """What is learned, stored and sampled stays float32, near what float32 samples of the same weights."""
     rows, told = ROWS, TRAINED.get(name, {}) | parameters
     if name == "pipeline":
-        rows, told = np.random.default_rng(3).random((6, 192)), told | {"path": str(request.getfixturevalue("ldm"))}
+        rows = np.random.default_rng(3).random((6, 192))
+        told = told | {"path": str(request.getfixturevalue(told["path"]))}
 
     def restored(weights):
         model = make_model(name, **told)
