@@ -16,7 +16,7 @@ from evaluator.sweeps import sweep_of
 from evaluator.tables import check_parameters
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text("utf-8")
-RESTORING, MODULE, HANDING_OVER = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+RESTORING, MODULE, HANDING_OVER, WEIGHED = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 WARM, COMPARED, CALLABLE, PIPELINE, PROMPTS = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -53,6 +53,13 @@ def test_a_callable_from_a_configuration_and_from_python(folder, capsys):
     evaluate(folder, CALLABLE)
     exec(HANDING_OVER, {})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2", "3"]
+
+
+def test_what_flux_weighs(capsys):
+    exec(WEIGHED, {})
+    billions, *sizes = capsys.readouterr().out.strip().split(", ")
+    assert f"{billions}, {sizes[0]};" in PAGE
+    assert f"the running mean: {sizes[1]}." in PAGE
 
 
 def test_pipelines_configurations_are_some(folder, tiny_pipelines):
