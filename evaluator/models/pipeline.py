@@ -38,6 +38,7 @@ class Pipeline:
     StableDiffusionXLPipeline   of latents, of prompts (Podell et al. 2023); its samples bear no watermark of its own
     StableDiffusion3Pipeline    of latents, of prompts, by flow matching (Esser et al. 2024), with T5 or without
     FluxPipeline                of latents, of prompts, by flow matching (FLUX.1, Black Forest Labs 2024)
+    PixArtSigmaPipeline         of latents, of prompts (Chen et al. 2024), of one size
 
     Samples by DDIM with the pipeline's noise schedule, by flow matching with Euler's steps; `clip_sample` is as in its
     folder, but pictures are neither clipped nor rounded to bytes afterwards. Autoencoder and text encoders stay as they
@@ -58,7 +59,7 @@ class Pipeline:
     labels        classes that rows bring along as their last number; 0: samples are of all prompts, equally often
     prompts       what each class is made from, in the order of labels: a list, or a text file of one per line. Of a
                   DiTPipeline its classes' names or numbers; without them label 0 is its class 0, and so on
-    size          of the pictures' side in pixels, of a pipeline of prompts; 0: as it makes them by itself
+    size          of the pictures' side in pixels, of a pipeline of prompts but PixArt's; 0: as it makes them by itself
     """
 
     path: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evaluator.models.pipeline_kinds import CLASSES, FLOWS, FLUX, KINDS, PATCH, TEXT_3, TEXT_XL
+from evaluator.models.pipeline_kinds import CLASSES, FLOWS, FLUX, KINDS, PATCH, PIXART, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_weights import variant_of
 from hygiene.errors import ConfigurationError
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
+CONSISTENT = ("LCMScheduler", "TCDScheduler")  # Luo et al. 2023 (arXiv:2310.04378), Zheng et al. 2024 (2402.19159)
 OTHER_FLOWS = ("stochastic_sampling", "invert_sigmas")
 OTHER_SIGMAS = {TEXT_3: "use_dynamic_shifting", FLUX: "use_flow_sigmas"}
 """What makes a scheduler's σ others than those that a kind is sampled with here."""
@@ -17,6 +18,8 @@ OTHER_SIGMAS = {TEXT_3: "use_dynamic_shifting", FLUX: "use_flow_sigmas"}
 TOLD_MORE = ("num_class_embeds", "class_embed_type", "addition_embed_type", "encoder_hid_dim", "time_cond_proj_dim")
 TOLD: dict[str, dict[str, str]] = {TEXT_XL: {"addition_embed_type": "text_time"}}
 """What a network of a kind is told beside the time and hidden states of words: of TOLD_MORE the only one allowed."""
+
+PIXART_TOLD = 128  # pixels of the latents of which PixArt's networks are told the size unless they say otherwise
 
 
 def check_parts(path: Path, kind: str, index: dict[str, Any]) -> None:
@@ -35,6 +38,11 @@ def check_scheduler(path: Path, kind: str, settings: dict[str, Any]) -> None:
     """Refuse noise that sampling does not know."""
     if kind in FLOWS:
         _check_flow(path, kind, settings)
+    elif settings.get("_class_name") in CONSISTENT:
+        raise ConfigurationError(
+            f"{path} has the scheduler {settings['_class_name']}, of a consistency model: its few steps are not those "
+            "that are sampled here, by DDIM: expected a diffusion model with the scheduler that it was trained with"
+        )
     elif "beta_schedule" not in settings or settings.get("prediction_type", PREDICTIONS[0]) not in PREDICTIONS:
         raise ConfigurationError(
             f"{path} has the scheduler {settings.get('_class_name')}: expected one with a beta_schedule and a "
@@ -76,6 +84,7 @@ def _more_numbers(kind: str) -> tuple[str, ...]:
         TEXT_XL: ("addition_time_embed_dim", "projection_class_embeddings_input_dim"),
         TEXT_3: ("patch_size", "pos_embed_max_size", "joint_attention_dim", "pooled_projection_dim"),
         FLUX: ("joint_attention_dim", "pooled_projection_dim"),
+        PIXART: ("caption_channels",),
     }.get(kind, ())
 
 
@@ -90,10 +99,16 @@ def check_fit(path: Path, kind: str, sizes: dict[str, Any], coder: dict[str, Any
             )
     channels = sizes["in_channels"]
     out = sizes.get("out_channels") or channels
-    if out != channels and not (kind == CLASSES and out == 2 * channels):
+    if out != channels and not (kind in (CLASSES, PIXART) and out == 2 * channels):
         raise ConfigurationError(
             f"{path} says {out} numbers per pixel of {channels} colours: expected as many, "
             "not a learned variance beside them"
+        )
+    asked = sizes.get("use_additional_conditions")
+    if kind == PIXART and (asked or (asked is None and sizes["sample_size"] == PIXART_TOLD)):
+        raise ConfigurationError(
+            f"{path} has a network with use_additional_conditions = {asked!r}: expected False: a {kind} does not tell "
+            "its network the size of its pictures"
         )
     if kind == FLUX and sizes.get("patch_size", 1) != 1:
         raise ConfigurationError(f"{path} has a network with patch_size = {sizes['patch_size']!r}: expected 1")

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaluator.models.noise import Diffusion, Flow, Noise
 from evaluator.models.pipeline_checks import check_fit, check_numbers, check_parts, check_scheduler
-from evaluator.models.pipeline_kinds import FLOWS, FLUX, KINDS, OF_PROMPTS, PATCH, TEXT
+from evaluator.models.pipeline_kinds import FLOWS, FLUX, KINDS, PATCH, RESIZED, TEXT
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
 
@@ -93,10 +93,12 @@ class PipelineFolder:
             return self
         least = self.shrinks * (PATCH if self.kind == FLUX else self.sizes.get("patch_size", 1))
         most = least * self.sizes.get("pos_embed_max_size", size)
-        if self.kind not in OF_PROMPTS or not 0 < size <= most or size % least:
+        known = self.kind in RESIZED
+        if not known or not 0 < size <= most or size % least:
             raise ConfigurationError(
-                f"size is {size} of a {self.kind}: expected 0, or of a pipeline of prompts a multiple of {least}"
-                + (f" up to {most}" if most != least * size else "")
+                f"size is {size} of a {self.kind}: expected 0"
+                + (f", or a multiple of {least}" if known else "")
+                + (f" up to {most}" if known and most != least * size else "")
             )
         return replace(self, sizes={**self.sizes, "sample_size": size // self.shrinks})
 

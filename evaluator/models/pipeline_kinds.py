@@ -4,7 +4,10 @@ from __future__ import annotations
 
 CLASSES, TEXT, TEXT_XL = "DiTPipeline", "StableDiffusionPipeline", "StableDiffusionXLPipeline"
 TEXT_3, FLUX = "StableDiffusion3Pipeline", "FluxPipeline"
-OF_PROMPTS = (TEXT, TEXT_XL, TEXT_3, FLUX)
+PIXART = "PixArtSigmaPipeline"
+RESIZED = (TEXT, TEXT_XL, TEXT_3, FLUX)
+"""Those that make pictures of more than one size; PixArt's networks are each trained for one."""
+OF_PROMPTS = (*RESIZED, PIXART)
 FLOWS = (TEXT_3, FLUX)
 """Those whose noise is `evaluator.models.noise.Flow`; that of the others is `Diffusion`."""
 PATCH = 2  # pixels along one side of those latents that FLUX's network takes as one
@@ -43,6 +46,12 @@ KINDS: dict[str, dict[str, tuple[str | None, ...]]] = {
         "tokenizer": WORDS,
         "text_encoder_2": (T5,),
         "tokenizer_2": PIECES,
+    },
+    PIXART: {
+        "transformer": ("PixArtTransformer2DModel", "Transformer2DModel"),
+        "vae": ("AutoencoderKL",),
+        "text_encoder": (T5,),
+        "tokenizer": PIECES,
     },
 }
 """Of each kind the parts: first the network that takes noise away, then the autoencoder between pixels and latents,

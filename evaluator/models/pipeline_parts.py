@@ -27,6 +27,12 @@ def check_packages(folder: PipelineFolder) -> None:
     check_diffusers("pipeline")
     if folder.kind in OF_PROMPTS and find_spec("transformers") is None:
         raise ConfigurationError(f"a {folder.kind} needs transformers: {INSTALL}")
+    for name in KINDS[folder.kind]:
+        pieces, made = (folder.path / name / file for file in ("spiece.model", "tokenizer.json"))
+        if pieces.is_file() and not made.is_file() and find_spec("sentencepiece") is None:
+            raise ConfigurationError(
+                f"{folder.path} has its {name} as spiece.model alone: pip install sentencepiece protobuf, which read it"
+            )
 
 
 def loaded(folder: PipelineFolder, name: str) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluator.models.conditions import Told
 from evaluator.models.pipeline_folder import PipelineFolder
-from evaluator.models.pipeline_kinds import FLUX, TEXT, TEXT_3, TEXT_XL
+from evaluator.models.pipeline_kinds import FLUX, PIXART, TEXT, TEXT_3, TEXT_XL
 from evaluator.models.pipeline_parts import loaded, tokenizer
 from evaluator.reading import refused
 from hygiene.errors import ConfigurationError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T5_WORDS = 256
 GUIDED_WORDS = 512  # of FLUX that is told its guidance; of that which is not, as FLUX.1 [schnell], 256 (its authors)
+PIXART_WORDS = 300  # Chen et al. 2024, section 3.1 (arXiv:2403.04692)
 
 
 def encoded(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
@@ -78,7 +79,22 @@ def _flux(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
     return {"encoder_hidden_states": hidden, "pooled_projections": pooled}
 
 
-MADE = {TEXT: _stable_diffusion, TEXT_XL: _stable_diffusion_xl, TEXT_3: _stable_diffusion_3, FLUX: _flux}
+def _pixart(folder: PipelineFolder, prompts: list[str], device: str) -> Told:
+    """What T5 says of each word, in small letters as its pipeline has them, and which of them are words."""
+    words = tokenizer(folder, "tokenizer")
+    tokens = _tokens(folder, words, [prompt.lower().strip() for prompt in prompts], PIXART_WORDS).to(device)
+    hidden = loaded(folder, "text_encoder").to(device)(tokens.input_ids, attention_mask=tokens.attention_mask)[0]
+    _check_width(folder, "caption_channels", hidden.shape[-1])
+    return {"encoder_hidden_states": hidden, "encoder_attention_mask": tokens.attention_mask}
+
+
+MADE = {
+    TEXT: _stable_diffusion,
+    TEXT_XL: _stable_diffusion_xl,
+    TEXT_3: _stable_diffusion_3,
+    FLUX: _flux,
+    PIXART: _pixart,
+}
 
 
 def _t5(folder: PipelineFolder, prompts: list[str], device: str) -> torch.Tensor:
@@ -95,18 +111,17 @@ def _said(folder: PipelineFolder, number: str, prompts: list[str], device: str, 
     """All that one text encoder says of each of `prompts`, of at most so many words as it knows, or `most`."""
     words, encoder = tokenizer(folder, f"tokenizer{number}"), loaded(folder, f"text_encoder{number}").to(device)
     tokens = _tokens(folder, words, prompts, most or encoder.config.max_position_embeddings)
-    return encoder(tokens.to(device), output_hidden_states=True)
+    return encoder(tokens.to(device).input_ids, output_hidden_states=True)
 
 
-def _tokens(folder: PipelineFolder, words: Any, prompts: list[str], most: int) -> torch.Tensor:
-    """Numbers of each prompt's words, [prompts, most]; refuses what is longer."""
+def _tokens(folder: PipelineFolder, words: Any, prompts: list[str], most: int) -> Any:
+    """Numbers of each prompt's words, and which of them are any, [prompts, most] each; refuses what is longer."""
     for prompt in prompts:
         if (length := len(words(prompt).input_ids)) > most:
             raise ConfigurationError(
                 f"the prompt {prompt[:40]!r} … has {length} tokens, {folder.path} reads {most}: make it shorter"
             )
-    tokens: torch.Tensor = words(prompts, padding="max_length", max_length=most, return_tensors="pt").input_ids
-    return tokens
+    return words(prompts, padding="max_length", max_length=most, return_tensors="pt")
 
 
 def _check_width(folder: PipelineFolder, name: str, found: int) -> None:

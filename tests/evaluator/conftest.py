@@ -180,6 +180,30 @@ class TinyPipelines:
         pipeline.save_pretrained(folder)
         return folder
 
+    def pixart(self, folder: Path, learned: bool = True, **changes: Any) -> Path:
+        """With a learned variance and another scheduler than DDIM's, as the published ones have them."""
+        import diffusers
+
+        sizes = {
+            "num_attention_heads": 2,
+            "attention_head_dim": 4,
+            "in_channels": 4,
+            "out_channels": 8 if learned else 4,
+            "num_layers": 1,
+            "sample_size": 4,
+            "cross_attention_dim": 8,
+            "caption_channels": 24,
+            "use_additional_conditions": False,
+        }
+        with self._seeded():
+            transformer = diffusers.PixArtTransformer2DModel(**{**sizes, **changes})
+            noise = self._scheduler("DPMSolverMultistep")
+            pipeline = diffusers.PixArtSigmaPipeline(
+                self._pieces(), self._t5(), self._autoencoder(3), transformer, noise
+            )
+        pipeline.save_pretrained(folder)
+        return folder
+
     def dit(self, folder: Path, learned: bool = True, **changes: Any) -> Path:
         """With a learned variance, as the published ones have it."""
         import diffusers
@@ -338,6 +362,11 @@ def stable_diffusion_3(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.T
 @pytest.fixture(scope="session")
 def flux(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_pipelines.flux(tmp_path_factory.mktemp("flux") / "pipeline")
+
+
+@pytest.fixture(scope="session")
+def pixart(tiny_pipelines: TinyPipelines, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pipelines.pixart(tmp_path_factory.mktemp("pixart") / "pipeline")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def rows(n: int, seed: int = 0) -> Floats:
 def told(folder: Path) -> dict[str, Any]:
     """What a pipeline of classes needs to be told of three."""
     kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    prompts: dict[str, Any] = {"prompts": PROMPTS} if kind.startswith(("StableDiffusion", "Flux")) else {}
+    prompts: dict[str, Any] = {"prompts": PROMPTS} if kind.startswith(("StableDiffusion", "Flux", "PixArt")) else {}
     if kind == "FluxPipeline":  # whose folder says no size
         prompts["size"] = SIDE
     return {} if kind == "LDMPipeline" else {"labels": 3, **prompts}
@@ -73,13 +74,15 @@ def theirs(folder: Path, kind: str, **options: Any) -> Any:
     return pipeline
 
 
-@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "flux", "dit", "ldm"])
+@pytest.fixture(
+    params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "flux", "pixart", "dit", "ldm"]
+)
 def folder(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
 
 
-@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "dit"])
+@pytest.fixture(params=["stable_diffusion", "stable_diffusion_xl", "stable_diffusion_3", "pixart", "dit"])
 def of_classes(request: pytest.FixtureRequest) -> Path:
     found: Path = request.getfixturevalue(request.param)
     return found
@@ -165,6 +168,23 @@ class TestAsDiffusersOwn:
             (path / name).write_text(json.dumps({**said, **({"attention_type": "default"} if "t" in name[:1] else {})}))
         np.testing.assert_array_equal(drawn(fitted(path), bias=bias)[:, :-1], pixels)
 
+    @pytest.mark.parametrize(("learned", "bias"), [(False, 1.0), (True, 0.2)])
+    def test_pixart(self, tiny_pipelines: Any, tmp_path: Path, learned: bool, bias: float) -> None:
+        """Also where the folder names its class as older ones do. Prompts are in small letters, as its own has them."""
+        path = tiny_pipelines.pixart(tmp_path / "pixart", learned)
+        prompts = ["A Cat", *PROMPTS[1:]]
+        pixels, labels = parted(drawn(fitted(path, prompts=prompts), bias=bias), 3)
+        found = theirs(path, "PixArtSigmaPipeline")(
+            [prompts[label] for label in labels], height=SIDE, width=SIDE, guidance_scale=1 / bias,
+            num_inference_steps=STEPS, generator=noise_of(), output_type="pt", clean_caption=False,
+            use_resolution_binning=False,
+        ).images  # fmt: skip
+        self.compare(pixels, found.permute(0, 2, 3, 1).numpy(), clipped=True)
+        for name in ("model_index.json", "transformer/config.json"):
+            file = path / name
+            file.write_text(file.read_text().replace("PixArtTransformer2DModel", "Transformer2DModel"))
+        np.testing.assert_array_equal(drawn(fitted(path), bias=bias)[:, :-1], pixels)
+
     def test_latent_diffusion_without_classes(self, ldm: Path) -> None:
         options: dict[str, Any] = {"num_inference_steps": STEPS, "generator": noise_of(), "output_type": "np"}
         expected = theirs(ldm, "LDMPipeline")(batch_size=6, **options).images
@@ -238,6 +258,7 @@ class TestTraining:
             ("stable_diffusion", 90, 0.2),
             ("stable_diffusion_3", 60, 0.7),
             ("flux", 30, 0.7),
+            ("pixart", 400, 0.2),
             ("dit", 250, 0.2),
             ("ldm", 40, 0.2),
         ],
@@ -265,7 +286,7 @@ class TestTraining:
                 found = torch.cat([*model._denoiser.samples(asked, 1.0, STEPS, 0.0, noise_of())])
             return torch.square(found[:, None] - means).mean(dim=(2, 3, 4))
 
-        if kind in ("stable_diffusion", "dit"):
+        if kind in ("stable_diffusion", "pixart", "dit"):
             assert (distances(tuned).argmin(dim=1) == asked).all()
         assert distances(tuned).min(dim=1).values.mean() < left * distances(frozen).min(dim=1).values.mean()
 
@@ -432,6 +453,7 @@ class TestWhatIsRefused:
             ("stable_diffusion_3", {"size": 10}, "size is 10 of a .* a multiple of 4 up to 16"),
             ("stable_diffusion_3", {"size": 20}, "size is 20 of a .* a multiple of 4 up to 16"),
             ("stable_diffusion_3", {"eta": 0.5}, "eta is 0.5, .* samples without fresh noise: expected 0"),
+            ("pixart", {"size": 16}, "size is 16 of a PixArtSigmaPipeline: expected 0$"),
             ("ldm", {"labels": 3}, "is a LDMPipeline, of no classes: leave out labels and prompts"),
             ("ldm", {"prompts": ["a"]}, "is a LDMPipeline, of no classes"),
         ],
@@ -479,6 +501,11 @@ class TestWhatIsRefused:
             ("unet/config.json", {"sample_size": [4, 8]}, r"sample_size is \[4, 8\]: expected .* of square pictures"),
             ("vae/config.json", {"block_out_channels": None}, "block_out_channels is None: expected a whole number"),
             ("scheduler/scheduler_config.json", {"prediction_type": "flow"}, "the scheduler DDIMScheduler: expected"),
+            (
+                "scheduler/scheduler_config.json",
+                {"_class_name": "LCMScheduler"},
+                "LCMScheduler, of a consistency model",
+            ),
         ],
     )
     def test_folders(
@@ -524,6 +551,33 @@ class TestWhatIsRefused:
         self, stable_diffusion_3: Path, tmp_path: Path, file: str, changes: dict[str, Any], complaint: str
     ) -> None:
         self.refused(stable_diffusion_3, tmp_path, file, changes, complaint)
+
+    @pytest.mark.parametrize(
+        ("file", "changes", "complaint"),
+        [
+            ("model_index.json", {"text_encoder": [None, None]}, "with None as its text_encoder: expected T5Enc"),
+            ("transformer/config.json", {"caption_channels": 32}, "24 numbers, its network's caption_channels is 32"),
+            ("transformer/config.json", {"use_additional_conditions": True}, "additional_conditions = True: expected"),
+            (
+                "transformer/config.json",
+                {"use_additional_conditions": None, "sample_size": 128},
+                "additional_conditions = None: expected",
+            ),
+            ("transformer/config.json", {"out_channels": 5}, "says 5 numbers per pixel of 4 colours"),
+        ],
+    )
+    def test_folders_of_pixart(
+        self, pixart: Path, tmp_path: Path, file: str, changes: dict[str, Any], complaint: str
+    ) -> None:
+        self.refused(pixart, tmp_path, file, changes, complaint)
+
+    @pytest.mark.skipif(find_spec("sentencepiece") is not None, reason="sentencepiece is installed")
+    def test_words_that_need_another_package(self, pixart: Path, tmp_path: Path) -> None:
+        """As in published folders of PixArt."""
+        path = shutil.copytree(pixart, tmp_path / "copy")
+        (path / "tokenizer" / "tokenizer.json").rename(path / "tokenizer" / "spiece.model")
+        with pytest.raises(ConfigurationError, match=r"its tokenizer as spiece\.model alone: pip install senten"):
+            fitted(path)
 
     def refused(self, folder: Path, tmp_path: Path, file: str, changes: dict[str, Any], complaint: str) -> None:
         path = shutil.copytree(folder, tmp_path / "copy")
