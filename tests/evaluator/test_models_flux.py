@@ -55,7 +55,7 @@ def drawn(model: Pipeline, bias: float = 1.0, n: int = 6) -> NDArray[np.float64]
 
 def theirs(folder: Path, model: Pipeline, prompts: list[str], **options: Any) -> NDArray[Any]:
     """Pictures [n, side, side, colours] of diffusers' own pipeline with the network of `model`, from the same noise."""
-    pipeline = FluxPipeline.from_pretrained(folder)
+    pipeline = FluxPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     weights = model._denoiser.network.transformer.state_dict()
     given(pipeline.transformer, {name: weight.numpy() for name, weight in weights.items()})
@@ -97,6 +97,21 @@ class TestAsDiffusersOwn:
         model = fitted(flux, fit_steps=3, rate=1e-2, scratch=True)
         options = {"negative_prompt": [""] * 6, "true_cfg_scale": 1 / 0.4}
         self.compare(flux, model, 0.4, guidance_scale=1.0, **options)
+
+    def test_parts_as_they_were_published(self, tiny_pipelines: Any, tmp_path: Path) -> None:
+        """Weights of 16 bits in shards; sixteen channels of latents, an eighth as wide, without layers of their own."""
+        full, path = tiny_pipelines.flux(tmp_path / "full", in_channels=64), tmp_path / "half"
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            coder = diffusers.AutoencoderKL(
+                block_out_channels=(4, 4, 4, 8), down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4, norm_num_groups=4, latent_channels=16, scaling_factor=0.3611,
+                shift_factor=0.1159, use_quant_conv=False, use_post_quant_conv=False,
+            )  # fmt: skip
+        pipeline = FluxPipeline.from_pretrained(full, vae=coder, dtype=torch.bfloat16)
+        pipeline.save_pretrained(path, max_shard_size="20KB")
+        assert len([*(path / "transformer").glob("*-of-*.safetensors")]) > 1
+        self.compare(path, fitted(path, 32), 0.3, guidance_scale=1 / 0.3)
 
     @pytest.mark.parametrize("settings", [DYNAMIC, PLAIN], ids=["dev", "schnell"])
     @pytest.mark.parametrize("patches", [256, 4096])
