@@ -22,7 +22,7 @@ ROOMS = [
     {"filtering"},
     {"datasets"},
     {"ledger"},
-    {"scoring", "splitting", "tagging"},
+    {"outputs", "scoring", "splitting", "tagging"},
     {"engines"},
     {"pipeline", "doctor"},
 ]

@@ -56,11 +56,11 @@ class KeyedDetector:
         """The payload and whom it names: of the registered ones if one reads clearly, else whichever does."""
         if registry:
             reading = codec.read(batch, self.key, tuple(registry))[0]
-            if _told(reading):
+            if told(reading):
                 return {"payload": str(reading.payload), **registry[reading.payload].as_finding()}
         reading = codec.read(batch, self.key)[0]
-        return {"payload": str(reading.payload)} if _told(reading) else {}
+        return {"payload": str(reading.payload)} if told(reading) else {}
 
 
-def _told(reading: Reading) -> bool:
+def told(reading: Reading) -> bool:
     return reading.log10_p <= TOLD_LOG10_P and reading.error <= TOLD_ERROR

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from hygiene.codecs import Spread, planes
 from hygiene.keys import Key
+from hygiene.outputs import Tagger
 from hygiene.payloads import Payload
 
 KEY = Key(bytes(range(32)))
@@ -131,6 +132,31 @@ def test_marks_and_scores_are_those_of_the_cpu(send, there, codec, kind):
     assert np.abs(expected.astype(float) - brought).max() <= (1 if kind is np.uint8 else 1e-3)
     np.testing.assert_allclose(found.log10_p, codec.score(brought, KEY).log10_p, rtol=1e-2)
     assert found.log10_p.max() < -20
+
+
+@pytest.mark.parametrize(("send", "there"), DEVICES.values(), ids=DEVICES)
+@pytest.mark.parametrize("payload", [None, Payload(0x1234ABCD, 32)], ids=["mark", "payload"])
+def test_what_a_generator_returns_is_marked_where_it_lies(send, there, payload):
+    """As diffusers' output_type "pt": [B, 3, H, W] in 0..1."""
+    pictures = np.ascontiguousarray((PICTURES / 255).astype(np.float32).transpose(0, 3, 1, 2))
+    seen = []
+    tagger = Tagger(KEY, payload=payload, two_keys=True, report=seen.append)
+    expected = tagger(pictures)
+    with there():
+        marked = tagger([send(pictures)])[0]
+        assert marked.device == send(pictures).device
+        brought = marked.cpu().numpy()
+    np.testing.assert_allclose(brought, expected, atol=1e-3)
+    assert [each.outcome for each in seen] == ["tagged"] * 4
+    np.testing.assert_allclose([each.log10_p for each in seen[2:]], [each.log10_p for each in seen[:2]], rtol=1e-2)
+
+
+def test_pictures_are_sent_to_be_marked_and_brought_back():
+    expected = Tagger(KEY)(PICTURES)
+    with Pretended():
+        marked = Tagger(KEY, device=NAME)(PICTURES)
+    assert isinstance(marked, np.ndarray)
+    assert np.abs(expected.astype(int) - marked).max() <= 1
 
 
 def test_what_stays_on_the_cpu_is_seen(monkeypatch):
