@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from hygiene.outputs.pictures import is_picture
+from hygiene.outputs.pictures import flaw_of, is_picture
 
 _VIDEO = {"frames", "video", "videos"}
 _ENCODED = (bytes, bytearray, memoryview)
@@ -43,10 +43,9 @@ def rebuilt(output: Any, values: Iterator[Any]) -> Any:
 
 def _mapped(value: Any, change: Callable[[Leaf], Any], place: str, lists: int) -> Any:
     """lists: how many lists `value` lies in."""
-    if flaw := _flaw(value, lists):
+    flaw = _flaw(value, lists)
+    if flaw or is_picture(value):
         return change(Leaf(place, value, flaw))
-    if is_picture(value):
-        return change(Leaf(place, value))
     if isinstance(value, list | tuple):
         deeper = lists + isinstance(value, list)
         parts = [_mapped(each, change, f"{place}[{i}]", deeper) for i, each in enumerate(value)]
@@ -67,12 +66,13 @@ def _field(value: Any, change: Callable[[Leaf], Any], place: str, name: str, lis
 
 
 def _flaw(value: Any, lists: int) -> str:
+    if is_picture(value):
+        nested = "pictures in a list of lists, as of frames or layers: hand a Tagger each list of still pictures"
+        return nested if lists > 1 else flaw_of(value)
     if isinstance(value, _ENCODED):
         return "encoded bytes: expected a picture or an array; mark it before it is encoded"
-    if lists > 1 and is_picture(value):
-        return "pictures in a list of lists, as of frames or layers: hand a Tagger each list of still pictures"
     shape = getattr(value, "shape", None)
-    if not is_picture(value) and isinstance(shape, tuple) and len(shape) > 1:
+    if isinstance(shape, tuple) and len(shape) > 1:
         return f"a {type(value).__name__}: expected a picture of Pillow, or an array of NumPy or torch"
     return ""
 

@@ -7,15 +7,27 @@ from array_api_compat import array_namespace, is_array_api_obj, is_torch_array
 from PIL import Image
 
 from hygiene.codecs.base import Batch
-from hygiene.errors import TagRefused
 
 _MODES = ("L", "LA", "RGB", "RGBA")
-_COLOURS = (1, 3)
+_COLOURS = {1, 3}
 
 
 def is_picture(value: Any) -> bool:
     """Whether it may be one, or a batch of them: a vector, a number or a text is none."""
     return isinstance(value, Image.Image) or (is_array_api_obj(value) and value.ndim > 1)
+
+
+def flaw_of(picture: Any) -> str:
+    """Why it cannot be marked, by its form; empty if it can."""
+    if isinstance(picture, Image.Image):
+        known = picture.mode in _MODES
+        return "" if known else f"a picture of mode {picture.mode}: expected {', '.join(_MODES)}: convert it"
+    shape = tuple(picture.shape)
+    if len(shape) == 2 or (len(shape) in (3, 4) and {shape[-1], shape[-3]} & _COLOURS):
+        return ""
+    what = "video" if len(shape) == 5 else "latents, or transparency" if 4 in shape[1:] else "no picture"
+    expected = "[H, W], [H, W, C], [C, H, W], [B, H, W, C] or [B, C, H, W] with C = 1 or 3 colours"
+    return f"an array of shape {shape}, {what}: expected {expected}"
 
 
 def count_of(picture: Any) -> int:
@@ -24,20 +36,17 @@ def count_of(picture: Any) -> int:
 
 
 def to_batch(picture: Any) -> Batch:
-    """[B, H, W] or [B, H, W, 3], of arrays without a copy. Raises TagRefused for what is no picture by its form.
+    """[B, H, W] or [B, H, W, 3], of arrays without a copy, of what has no flaw.
 
     Arrays of three axes are one picture, those of four a batch; colours, 1 or 3, come last or before the height. Of
     Pillow's pictures the colours alone, without their transparency; of tensors without what gradients need.
     """
     if isinstance(picture, Image.Image):
-        if picture.mode not in _MODES:
-            raise TagRefused(f"a picture of mode {picture.mode}: expected {', '.join(_MODES)}: convert it")
         layers = np.asarray(picture)
         return (layers if layers.ndim == 2 else layers[..., 0] if picture.mode == "LA" else layers[..., :3])[None]
-    first = _colours_first(picture)
-    picture = picture.detach() if is_torch_array(picture) else picture
-    batch = picture[None] if picture.ndim == 3 else picture if picture.ndim == 4 else picture[None, ..., None]
-    batch = array_namespace(batch).permute_dims(batch, (0, 2, 3, 1)) if first else batch
+    array = picture.detach() if is_torch_array(picture) else picture
+    batch = array[None] if array.ndim == 3 else array if array.ndim == 4 else array[None, ..., None]
+    batch = array_namespace(batch).permute_dims(batch, (0, 2, 3, 1)) if _colours_first(picture) else batch
     return batch if batch.shape[3] == 3 else batch[..., 0]
 
 
@@ -56,13 +65,4 @@ def from_batch(batch: Batch, picture: Any) -> Any:
 
 
 def _colours_first(picture: Any) -> bool:
-    shape = tuple(picture.shape)
-    if len(shape) == 2 or (len(shape) in (3, 4) and shape[-1] in _COLOURS):
-        return False
-    if len(shape) in (3, 4) and shape[-3] in _COLOURS:
-        return True
-    what = "video" if len(shape) == 5 else "latents, or transparency" if 4 in shape[1:] else "no picture"
-    raise TagRefused(
-        f"an array of shape {shape}, {what}: expected [H, W], [H, W, C], [C, H, W], [B, H, W, C] or [B, C, H, W] with "
-        "C = 1 or 3 colours"
-    )
+    return picture.ndim > 2 and picture.shape[-1] not in _COLOURS

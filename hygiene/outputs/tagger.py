@@ -77,6 +77,8 @@ class Tagger:
             raise ConfigurationError(f"on_refusal is {self.on_refusal!r}: expected 'raise' or 'pass'")
         if self.on_refusal == "pass" and self.report is None:
             raise ConfigurationError("on_refusal = 'pass' lets pictures leave unmarked: give report, which is told")
+        if self.report is not None and not callable(self.report):
+            raise ConfigurationError(f"report is a {type(self.report).__name__}: expected a function of a Tagging")
         Spread(self.psnr)
         if self.device:
             _check_device(self.device)
@@ -98,8 +100,9 @@ class Tagger:
 
     def _tagged(self, leaves: list[Leaf]) -> tuple[list[Any], list[Tagging]]:
         """The leaves' new values, and what became of their pictures, both in order."""
-        values, taggings = [leaf.value for leaf in leaves], [[_refused(leaf)] for leaf in leaves]
-        batches = {i: batch for i, leaf in enumerate(leaves) if (batch := _batch(leaf, taggings[i])) is not None}
+        values = [leaf.value for leaf in leaves]
+        taggings = [[Tagging(leaf.place, "refused", leaf.flaw)] for leaf in leaves]
+        batches = {i: to_batch(leaf.value) for i, leaf in enumerate(leaves) if not leaf.flaw}
         for alike in _groups(batches):
             counts = [len(batches[i]) for i in alike]
             marked, found = self._marked(_joined([batches[i] for i in alike]))
@@ -176,21 +179,6 @@ def _tagging(psnr: float, log10_p: float, payload: str) -> Tagging:
     if same:
         return Tagging("", "already", log10_p=log10_p, payload=payload)
     return Tagging("", "tagged", psnr=psnr, log10_p=log10_p, payload=payload)
-
-
-def _refused(leaf: Leaf) -> Tagging:
-    return Tagging(leaf.place, "refused", leaf.flaw)
-
-
-def _batch(leaf: Leaf, taggings: list[Tagging]) -> Batch | None:
-    """What the codec is to mark. None for what is no picture, which `taggings` is told."""
-    if leaf.flaw:
-        return None
-    try:
-        return to_batch(leaf.value)
-    except TagRefused as error:
-        taggings[:] = [Tagging(leaf.place, "refused", str(error))]
-        return None
 
 
 def _place(leaf: Leaf, number: int) -> str:

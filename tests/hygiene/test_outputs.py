@@ -314,6 +314,7 @@ def test_pictures_can_be_sent_elsewhere_to_be_marked():
     [
         ({"on_refusal": "pass"}, "give report"),
         ({"on_refusal": "ignore"}, "expected 'raise' or 'pass'"),
+        ({"report": "log.txt"}, "report is a str: expected a function of a Tagging"),
         ({"psnr": 90}, "psnr 90 dB is out of range"),
         ({"payload": "c0ffee42"}, "payload is a str: expected a Payload"),
     ],
