@@ -135,13 +135,15 @@ class Tagger:
             marked = self._embedded(batch)
         except ConfigurationError as error:
             return self._parts(batch, 1) if len(batch) > 1 else (batch, [Tagging("", "refused", str(error))])
-        before, after = _written(batch), _written(marked)
-        log10_p, psnr = self._log10_p(after), _psnr(before, after)
+        xp, written = array_namespace(batch), _written(marked)
+        log10_p = self._log10_p(written)
         found = log10_p <= REQUIRED_LOG10_P
-        payloads = self._payloads(after, found)
-        taggings = [_tagging(*each) for each in zip(psnr.tolist(), log10_p.tolist(), payloads, strict=True)]
+        changed = planes.to_numpy(xp.any(xp.reshape(marked != batch, (len(batch), -1)), axis=1)) > 0
+        facts = (found, changed, _psnr(_written(batch), written), log10_p)
+        payloads = self._payloads(written, found)
+        taggings = [_tagging(*each) for each in zip(*(each.tolist() for each in facts), payloads, strict=True)]
         there = planes.to_like(found.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
-        return array_namespace(batch).where(there, marked, batch), taggings
+        return xp.where(there, marked, batch), taggings
 
     def _embedded(self, batch: Batch) -> Batch:
         """With the mark, and with the twin key's beside it if the two-key rule is to hold."""
@@ -169,16 +171,15 @@ def _check_device(name: str) -> None:
         raise ConfigurationError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
-def _tagging(psnr: float, log10_p: float, payload: str) -> Tagging:
-    """psnr: infinite of a picture that the codec left as it was."""
-    same = psnr == float("inf")
-    if log10_p > REQUIRED_LOG10_P:
-        lost = f"does not survive rounding to 8 bits: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}"
-        reason = "no room: an invisible mark would be lost in its texture" if same else f"the mark {lost}"
-        return Tagging("", "refused", reason, log10_p=log10_p)
-    if same:
+def _tagging(found: bool, changed: bool, psnr: float, log10_p: float, payload: str) -> Tagging:
+    """changed: by the codec, which leaves alone what is marked and what has no room."""
+    if found and changed:
+        return Tagging("", "tagged", psnr=psnr, log10_p=log10_p, payload=payload)
+    if found:
         return Tagging("", "already", log10_p=log10_p, payload=payload)
-    return Tagging("", "tagged", psnr=psnr, log10_p=log10_p, payload=payload)
+    lost = f"the mark does not survive rounding to 8 bits: log10 p is {log10_p:.1f}, needed {REQUIRED_LOG10_P:g}"
+    reason = lost if changed else "no room: an invisible mark would be lost in its texture"
+    return Tagging("", "refused", reason, log10_p=log10_p)
 
 
 def _place(leaf: Leaf, number: int) -> str:

@@ -178,11 +178,11 @@ def test_batches_too_large_for_the_caches_are_parted_by_pictures(monkeypatch):
     monkeypatch.setattr(Spread, "embed", watched)
     side = 512
     most = AT_ONCE_ON_CPU // side**2
-    hosts = np.stack([np.asarray(photograph(mode="L", height=side, width=side))] * (most + 1))
-    marked = Tagger(KEY)(hosts[..., None])
+    hosts = np.stack([np.asarray(photograph(height=side, width=side))] * (most + 1))
+    marked = Tagger(KEY)(torch.from_numpy(hosts).permute(0, 3, 1, 2).contiguous())
     assert counts == [most, 1]
-    assert marked.shape == (most + 1, side, side, 1)
-    assert (Spread().score(marked[..., 0], KEY).log10_p < -50).all()
+    assert marked.is_contiguous()
+    assert (Spread().score(marked.permute(0, 2, 3, 1), KEY).log10_p < -50).all()
 
 
 def test_what_carries_the_mark_comes_back_as_it_is():
@@ -297,6 +297,15 @@ def test_flat_pictures_carry_a_mark_that_is_there_after_rounding(level, dtype):
     marked = Tagger(KEY)(flat if dtype == torch.uint8 else (flat / 255).to(dtype))
     levels = marked if dtype == torch.uint8 else (marked.float() * 255).round()
     assert log10_p(Image.fromarray(levels[0].permute(1, 2, 0).numpy().astype(np.uint8))) < -20
+
+
+def test_a_mark_that_rounding_takes_away_is_refused_and_left_out():
+    """At 60 dB the change is a quarter of a grey level."""
+    host, seen = np.asarray(photograph("moon", 80, 80, "L"), np.float32) / 255, []
+    assert Spread().score(Spread(psnr=60).embed(host[None], KEY), KEY).log10_p < -9
+    passed = Tagger(KEY, psnr=60, on_refusal="pass", report=seen.append)(host)
+    assert seen[0].reason.startswith("the mark does not survive rounding to 8 bits: log10 p is -")
+    assert passed is host
 
 
 def test_pictures_can_be_sent_elsewhere_to_be_marked():
