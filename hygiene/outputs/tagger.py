@@ -85,7 +85,7 @@ class Tagger:
 
     def __call__(self, output: Any) -> Any:
         """`output` with the mark in all its pictures. Raises TagRefused, unless refusals pass."""
-        leaves = leaves_of(output) or [Leaf("output", output, f"a {type(output).__name__} without any picture")]
+        leaves = leaves_of(output) or [Leaf("output", output, _nothing(output))]
         values, taggings = self._tagged(leaves)
         self._tell(taggings)
         return rebuilt(output, iter(values))
@@ -138,8 +138,9 @@ class Tagger:
         xp, written = array_namespace(batch), _written(marked)
         log10_p = self._log10_p(written)
         found = log10_p <= REQUIRED_LOG10_P
-        changed = planes.to_numpy(xp.any(xp.reshape(marked != batch, (len(batch), -1)), axis=1)) > 0
-        facts = (found, changed, _psnr(_written(batch), written), log10_p)
+        changed = planes.to_numpy(xp.any(marked != batch, axis=tuple(range(1, batch.ndim)))) > 0
+        psnr = _psnr(_written(batch), written) if self.report else np.full(len(batch), np.nan)  # nobody is told
+        facts = (found, changed, psnr, log10_p)
         payloads = self._payloads(written, found)
         taggings = [_tagging(*each) for each in zip(*(each.tolist() for each in facts), payloads, strict=True)]
         there = planes.to_like(found.reshape((-1,) + (1,) * (batch.ndim - 1)), batch)
@@ -160,6 +161,12 @@ class Tagger:
             return [""] * len(found)
         readings = Spread().read(batch, self.key)
         return [str(each.payload) if ok and told(each) else "" for each, ok in zip(readings, found, strict=True)]
+
+
+def _nothing(output: Any) -> str:
+    return (
+        f"a {type(output).__name__} without any picture: expected some of Pillow, or arrays; `hygiene tag` takes files"
+    )
 
 
 def _check_device(name: str) -> None:

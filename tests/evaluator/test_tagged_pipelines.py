@@ -5,6 +5,7 @@ Untrained pipelines of 96 or 160 pixels, whose pictures are mostly noise: the ha
 
 import io
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import diffusers
@@ -13,13 +14,14 @@ import pytest
 import torch
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
+from skimage import data
 
 from hygiene.codecs import Spread
-from hygiene.detectors import KeyedDetector
+from hygiene.detectors import KeyedDetector, PublicMarks
 from hygiene.errors import TagRefused
 from hygiene.keys import Key
 from hygiene.looks import Look
-from hygiene.outputs import Tagging, tagged
+from hygiene.outputs import Tagger, Tagging, tagged
 
 KEY, OTHER = Key(b"k" * 32), Key(b"o" * 32)
 TWO = {"prompt": ["a cat", "dog"], "height": 96, "width": 96}
@@ -126,6 +128,18 @@ def test_half_precision_carries_the_mark_into_files(pipelines, dtype, output_typ
     if output_type == "pt":
         assert output.images.dtype == plain.images.dtype == dtype
     check_marked(output.images, plain.images)
+
+
+def test_the_watermark_of_sdxl_is_read_beside_the_mark():
+    """It takes 256 pixels, and is in a pipeline's pictures before they are returned."""
+    module = pytest.importorskip("imwatermark") and "diffusers.pipelines.stable_diffusion_xl.watermark"
+    image = torch.from_numpy(data.astronaut()[:256, :256].copy()).permute(2, 0, 1)[None] / 127.5 - 1
+    watermarked = import_module(module).StableDiffusionXLWatermarker().apply_watermark(image) / 2 + 0.5
+    [picture] = drawn(Tagger(KEY)(watermarked))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    assert PublicMarks(("sdxl",)).detect("", Look(file.getvalue())).log10_p < -9
+    assert log10_p(picture) < -20
 
 
 def test_parts_are_changed_through_the_wrapper(pipelines):
