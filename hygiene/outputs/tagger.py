@@ -95,8 +95,9 @@ class Tagger:
         if refused and self.on_refusal == "raise":
             more = f" (and {len(refused) - 1} more of {len(taggings)})" if len(refused) > 1 else ""
             raise TagRefused(f"{refused[0].place}: {refused[0].reason}{more}")
-        for each in taggings if self.report else ():
-            self.report(each)  # type: ignore[misc]
+        if self.report is not None:
+            for each in taggings:
+                self.report(each)
 
     def _tagged(self, leaves: list[Leaf]) -> tuple[list[Any], list[Tagging]]:
         """The leaves' new values, and what became of their pictures, both in order."""

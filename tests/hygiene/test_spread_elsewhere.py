@@ -151,10 +151,11 @@ def test_what_a_generator_returns_is_marked_where_it_lies(send, there, payload):
     np.testing.assert_allclose([each.log10_p for each in seen[2:]], [each.log10_p for each in seen[:2]], rtol=1e-2)
 
 
-def test_pictures_are_sent_to_be_marked_and_brought_back():
+@pytest.mark.parametrize(("send", "there"), DEVICES.values(), ids=DEVICES)
+def test_pictures_are_sent_to_be_marked_and_brought_back(send, there):
     expected = Tagger(KEY)(PICTURES)
-    with Pretended():
-        marked = Tagger(KEY, device=NAME)(PICTURES)
+    with there():
+        marked = Tagger(KEY, device=send(PICTURES).device.type)(PICTURES)
     assert isinstance(marked, np.ndarray)
     assert np.abs(expected.astype(int) - marked).max() <= 1
 
