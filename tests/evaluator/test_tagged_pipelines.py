@@ -79,10 +79,14 @@ def pipelines(tiny_pipelines, tmp_path_factory) -> Callable[[str], tuple[Any, di
         "sdxl": sdxl,
         "sd3": sd3,
         "dit": lambda: diffusers.DiTPipeline.from_pretrained(tiny_pipelines.dit(folder / "dit", sample_size=48)),
+        "flux": lambda: diffusers.FluxPipeline.from_pretrained(tiny_pipelines.flux(folder / "flux")),
+        "pixart": lambda: diffusers.PixArtSigmaPipeline.from_pretrained(tiny_pipelines.pixart(folder / "pixart")),
         "ldm": ldm,
         "ddpm": ddpm,
     }
     asked = {"dit": {"class_labels": [0, 1]}, "ldm": {"batch_size": 2}, "ddpm": {"batch_size": 2}}
+    asked["flux"] = TWO | {"max_sequence_length": 16}
+    asked["pixart"] = TWO | {"max_sequence_length": 16, "use_resolution_binning": False, "clean_caption": False}
 
     def get(name: str) -> tuple[Any, dict[str, Any]]:
         if name not in made:
@@ -97,7 +101,7 @@ def run(pipeline: Any, asked: dict[str, Any], **options: Any) -> Any:
     return pipeline(**asked, **options, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "dit", "ldm", "ddpm"])
+@pytest.mark.parametrize("name", ["sd", "sdxl", "sd3", "flux", "pixart", "dit", "ldm", "ddpm"])
 def test_every_pipeline_returns_marked_what_the_user_asked_for(pipelines, name):
     pipeline, asked = pipelines(name)
     pipe = tagged(pipeline, KEY)
@@ -167,6 +171,9 @@ def test_latents_are_refused_before_and_after_the_pipeline_runs(pipelines):
     with pytest.raises(TagRefused, match="output_type is 'latent'"):
         run(pipe, asked, output_type="latent")
     with pytest.raises(TagRefused, match=r"output.images: an array of shape \(2, 4, 48, 48\), latents"):
+        pipe.tagger(run(pipeline, asked, output_type="latent"))
+    pipeline, asked = pipelines("flux")  # whose latents are rows of patches
+    with pytest.raises(TagRefused, match=r"output.images: an array of shape \(2, 576, 16\), no picture"):
         pipe.tagger(run(pipeline, asked, output_type="latent"))
 
 
