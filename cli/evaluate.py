@@ -23,7 +23,8 @@ n_s = 900                 # in a rising tide: samples that every later generatio
 generations = 12
 seed = 0
 sampling_bias = 1.0       # 1 = unbiased; less trades diversity for quality
-source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images, shards, crops
+source = "digits_oracle"  # gaussian, mixture25, rosenbrock, digits, digits_oracle, npz, idx, images, crops, shards,
+                          # parquet
 model = "kde"             # gaussian, pca_gaussian, mixture, kde, vae, flow, ddpm_mlp, ddpm_unet, wgan_gp,
                           # wgan_gp_images, stylegan2, callable (entry), pipeline (path)
 features = "lenet"        # identity, pca, lenet, onnx (path), inception (path)
