@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import IO
 
 from hygiene.datasets import sharded
 from hygiene.datasets.base import Listing, Shard, Sink, Writer
 from hygiene.datasets.folder import MAX_FILE_BYTES, PICTURE_SUFFIXES
-from hygiene.datasets.tar import END, Member, members_of
+from hygiene.datasets.tar import ENCODING, END, Member, members_of, padded
 from hygiene.detectors.base import Unreadable
 from hygiene.records import Entry, Record
 
@@ -25,13 +26,16 @@ _NAME = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Sample(Entry):
-    """start..stop: its bytes in the archive; at, length: those of its picture; flaw: why no picture of it is read."""
+    """start..stop: its bytes in the archive; at, length: those of its picture; flaw: why no picture of it is read;
+    common: the headers before it that hold for all samples behind them.
+    """
 
     start: int = 0
     stop: int = 0
     at: int = 0
     length: int = 0
     flaw: str = ""
+    common: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class TarSink:
         self._path = path
         self._samples = {entry.id: entry for entry in shard.entries}
         self._file: IO[bytes] | None = None
+        self._common = b""
 
     def file(self) -> IO[bytes]:
         if self._file is None:
@@ -119,6 +124,8 @@ class TarSink:
     def write(self, record: Record, data: bytes | None = None) -> None:
         sample = self._samples[record.id]
         assert isinstance(sample, Sample)
+        self.file().write(sample.common.removeprefix(self._common))
+        self._common = sample.common
         self.file().write(record.stored if data is None else _with_picture(record.stored, sample, data))
 
     def end(self) -> None:
@@ -137,44 +144,62 @@ def _shard(path: str, samples: tuple[Sample, ...]) -> Shard:
 
 
 def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) -> tuple[list[Sample], int]:
-    samples: list[Sample] = []
-    seen: set[str] = set()
-    others = 0
-    for stem, group in groupby(members, key=lambda member: stem_and_ending(member.name)[0]):
-        neighbours = list(group)
-        if not stem:
-            others += sum(member.is_file for member in neighbours)
-            continue
-        sample = _sample(path, stem, neighbours, mtime_ns, picture, seen)
-        seen.add(sample.id)
-        samples.append(sample)
-    return samples, others
+    """What belongs to no sample, as hidden members between two of one, parts none."""
+    parts = [(*stem_and_ending(member.name), member) for member in members]
+    named = [part for part in parts if part[0]]
+    taken: dict[str, int] = {}
+    samples = [
+        _sample(path, stem, [(ending, member) for _, ending, member in group], mtime_ns, picture, taken)
+        for stem, group in groupby(named, key=itemgetter(0))
+    ]
+    return samples, sum(member.is_file for stem, _, member in parts if not stem)
 
 
-def _sample(path: str, stem: str, members: Sequence[Member], mtime_ns: int, picture: str, taken: set[str]) -> Sample:
-    endings = [stem_and_ending(member.name)[1] for member in members]
+def _sample(
+    path: str,
+    stem: str,
+    members: Sequence[tuple[str, Member]],
+    mtime_ns: int,
+    picture: str,
+    taken: dict[str, int],
+) -> Sample:
+    """members: each with its ending; picture: the ending that was asked for."""
     pictures = [
         member
-        for member, ending in zip(members, endings, strict=True)
+        for ending, member in members
         if member.is_file and (ending == picture if picture else f".{ending.rpartition('.')[2]}" in PICTURE_SUFFIXES)
     ]
     flaw = ""
     if len(pictures) != 1:
-        what = f"several pictures: say which one counts (--picture {endings[0]})" if pictures else "no picture"
-        flaw = f"{what}: the sample holds {', '.join(endings)}"
+        flaw = f"{_question(members, pictures)}: the sample holds {', '.join(map(_named, members))}"
     found = pictures[0] if len(pictures) == 1 else Member(stem, 0, 0, 0, 0, False)
     id = _unused(f"{path}/{found.name}", taken)
-    names = tuple(member.name for member in members if member is not found)
-    start, stop = members[0].start, members[-1].stop
-    return Sample(id, stop - start, mtime_ns, names, start, stop, found.at, found.size, flaw)
+    names = tuple(member.name for _, member in members if member is not found)
+    (_, first), (_, last) = members[0], members[-1]
+    size = last.stop - first.start
+    return Sample(id, size, mtime_ns, names, first.start, last.stop, found.at, found.size, flaw, first.common)
 
 
-def _unused(id: str, taken: set[str]) -> str:
+def _question(members: Sequence[tuple[str, Member]], pictures: Sequence[Member]) -> str:
+    """What is wrong with a sample of no picture, or of several."""
+    if not pictures:
+        return "no picture"
+    endings = list(dict.fromkeys(ending for ending, member in members if member in pictures))
+    return f"several pictures: say which one counts (--picture {endings[0]})" if endings[1:] else "a name comes twice"
+
+
+def _named(part: tuple[str, Member]) -> str:
+    ending, member = part
+    return ending if member.is_file else f"{ending} (a link, or a file with holes)"
+
+
+def _unused(id: str, taken: dict[str, int]) -> str:
     """Keys may come again in a shard: the second is #2."""
-    number, unused = 1, id
+    unused = id
     while unused in taken:
-        number += 1
-        unused = f"{id}#{number}"
+        taken[id] += 1
+        unused = f"{id}#{taken[id]}"
+    taken[unused] = 1
     return unused
 
 
@@ -189,8 +214,8 @@ def _read(file: IO[bytes], sample: Sample, whole: bool) -> Record | Unreadable:
     """whole: with all of the sample's bytes."""
     if sample.flaw and not (whole and sample.stop):
         return Unreadable(sample.id, sample.flaw)
-    if sample.length > MAX_FILE_BYTES:
-        return Unreadable(sample.id, f"too large: {sample.length} bytes, the limit is {MAX_FILE_BYTES}")
+    if (size := sample.size if whole else sample.length) > MAX_FILE_BYTES:
+        return Unreadable(sample.id, f"too large: {size} bytes, the limit is {MAX_FILE_BYTES}")
     try:
         stored = _bytes(file, sample.start, sample.stop) if whole else b""
         data = stored[sample.at - sample.start :][: sample.length] if whole else _picture(file, sample)
@@ -214,18 +239,14 @@ def _bytes(file: IO[bytes], start: int, stop: int) -> bytes:
 def _with_picture(stored: bytes, sample: Sample, data: bytes) -> bytes:
     """The sample's bytes with `data` as the content of its picture's member, whose header is made anew."""
     out, copied = io.BytesIO(), 0
-    with tarfile.open(fileobj=io.BytesIO(stored + END), mode="r:") as tar:
+    with tarfile.open(fileobj=io.BytesIO(stored + END), mode="r:", encoding=ENCODING) as tar:
         for member in tar:
             if member.offset_data != sample.at - sample.start:
                 continue
             out.write(stored[copied : member.offset])
-            copied = member.offset_data + _padded(member.size)
+            copied = member.offset_data + padded(member.size)
             member.size = len(data)
             member.pax_headers = {name: value for name, value in member.pax_headers.items() if name != "size"}
             out.write(member.tobuf(tarfile.PAX_FORMAT, tar.encoding, tar.errors))
-            out.write(data + bytes(_padded(len(data)) - len(data)))
+            out.write(data + bytes(padded(len(data)) - len(data)))
     return out.getvalue() + stored[copied:]
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

@@ -2,6 +2,7 @@ import io
 import json
 import subprocess
 import tarfile
+import time
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from skimage import data as photographs
 
 from hygiene import scoring
 from hygiene.datasets import open_reader
+from hygiene.datasets import webdataset as webdataset_format
 from hygiene.datasets.tar import members_of
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
@@ -348,7 +350,9 @@ def test_links_and_folders_in_an_archive_are_no_pictures_and_are_not_followed(tm
     hard.type, hard.linkname = tarfile.LNKTYPE, "a.png"
     source = write_tar(tmp_path / "0.tar", [("dir.png/", None), ("a.png", picture(0)), (link, None), (hard, None)])
     assert ids(source) == ["0.tar/a.png", "0.tar/b", "0.tar/c"]
-    assert reasons(source) == {f"0.tar/{key}": "no picture: the sample holds png" for key in "bc"}
+    assert reasons(source) == {
+        f"0.tar/{key}": "no picture: the sample holds png (a link, or a file with holes)" for key in "bc"
+    }
 
 
 @pytest.mark.parametrize("name", ["../../outside", "/tmp/outside", "a/../../outside"])
@@ -488,3 +492,64 @@ def test_a_large_shard_is_scored_in_parts_and_written_as_one(world, tmp_path, mo
     filter_dataset(world / "pool", tmp_path / "parts", KEY, MaxP(1e-9))
     assert [id.partition(".tar/")[2][:4] for id in seen] == ["0004", "0005"]
     assert tree(tmp_path / "parts") == parts
+
+
+def test_hidden_members_between_two_of_a_sample_part_none(tmp_path):
+    """As macOS packs: ._a.txt between a.png and a.txt. The reference reads on, too."""
+    members = [("._a.png", b"x"), ("a.png", picture(0)), ("._a.txt", b"x"), ("a.txt", b"a"), ("b.png", picture(1))]
+    source = write_tar(tmp_path / "in/0.tar", members)
+    assert ids(source) == ["0.tar/a.png", "0.tar/b.png"]
+    filter_dataset(source, tmp_path / "out", KEY, MaxP(1e-9))
+    assert samples_of(tmp_path / "out/kept/0.tar") == samples_of(source)
+    assert list(samples_of(source)["a"]) == ["png", "txt"]
+
+
+def test_headers_that_hold_for_all_members_are_written_wherever_members_are(tmp_path):
+    source = tmp_path / "in/0.tar"
+    source.parent.mkdir()
+    with tarfile.open(source, "w", format=tarfile.PAX_FORMAT, pax_headers={"uid": "77", "comment": "of all"}) as tar:
+        for i in range(3):
+            header, content = tarfile.TarInfo(f"{i}.png"), picture(i)
+            header.size = len(content)
+            tar.addfile(header, io.BytesIO(content))
+    filter_dataset(source, tmp_path / "same", KEY, MaxP(1e-9))
+    assert (tmp_path / "same/kept/0.tar").read_bytes() == source.read_bytes()
+    tag_dataset(source, tmp_path / "tagged", KEY)
+    rows = [row["id"] for row in lines(tmp_path / "tagged/tags.jsonl")]
+    first = next(each for each in score_dataset(tmp_path / "tagged", KEY) if each.id == rows[0])
+    limit = {"all": MaxP(1e-9), "some": MaxP(10**first.log10_p)}
+    filter_dataset(tmp_path / "tagged", tmp_path / "out", KEY, limit)
+    for path in (tmp_path / "tagged/0.tar", *(tmp_path / "out").rglob("0.tar")):
+        with tarfile.open(path) as tar:
+            assert all(each.uid == 77 for each in tar)
+            assert tar.pax_headers == ({"uid": "77", "comment": "of all"} if tar.getmembers() else {})
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        (["a.txt", "a.png", "a.seg.png"], "several pictures: say which one counts (--picture png): the sample holds"),
+        (["a.png", "a.png"], "a name comes twice: the sample holds png, png"),
+    ],
+)
+def test_what_is_said_of_several_pictures_helps(tmp_path, members, reason):
+    source = write_tar(tmp_path / "0.tar", [*((name, picture(0)) for name in members), ("b.png", picture(1))])
+    assert reasons(source)["0.tar/a"].startswith(reason)
+
+
+def test_many_samples_of_one_name_are_numbered_in_one_go(tmp_path):
+    source = write_tar(tmp_path / "0.tar", [(f"{'ab'[i % 2]}.png", b"x") for i in range(20_000)])
+    start = time.perf_counter()
+    found = ids(source)
+    assert time.perf_counter() - start < 20  # 10,000² / 2 looks into a set take longer
+    assert found[:4] == ["0.tar/a.png", "0.tar/b.png", "0.tar/a.png#2", "0.tar/b.png#2"]
+    assert found[-1] == "0.tar/b.png#10000"
+    assert len(set(found)) == 20_000
+
+
+def test_a_sample_that_would_fill_the_memory_is_unreadable_once_it_is_to_be_copied(tmp_path, monkeypatch):
+    monkeypatch.setattr(webdataset_format, "MAX_FILE_BYTES", 1 << 20)
+    members = [("a.png", picture(0)), ("a.mp4", bytes(1 << 20)), ("b.png", picture(1))]
+    report = filter_dataset(write_tar(tmp_path / "in/0.tar", members), tmp_path / "out", KEY, MaxP(1e-9))
+    assert dict(report.outputs[0].counts.unreadable) == {"too large": 1}
+    assert list(samples_of(tmp_path / "out/kept/0.tar")) == ["b"]
