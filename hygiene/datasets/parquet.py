@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hygiene.records import Entry, Record
 
 SUFFIX = ".parquet"
 BATCH_ROWS = 64
+READ_BYTES = 1 << 18  # per column
 GROUP_BYTES = 64 << 20
 """Rows are gathered up to this much before they are written as a row group, never over the end of a source's group."""
 
@@ -70,14 +72,13 @@ class ParquetReader:
 
     def _read(self, shard: Shard, rows: dict[int, Row], whole: bool) -> Iterator[Record | Unreadable]:
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         path = self.root / shard.name
         try:
             if path.stat().st_mtime_ns != next(iter(rows.values())).mtime_ns:
                 yield from sharded.all_unreadable(shard, "changed: another program wrote the shard during the run")
                 return
-            file = pq.ParquetFile(path, page_checksum_verification=True)
+            file = _opened(path)
         except (OSError, pa.ArrowException) as error:
             yield from sharded.all_unreadable(shard, f"cannot be opened: {error}")
             return
@@ -112,13 +113,13 @@ class ParquetWriter(sharded.ShardWriter):
             sharded.placed(self.path(shard)) as partial,
             contextlib.closing(RowSink(source, partial, shard, self._reader.picture)) as sink,
         ):
-            if even_empty:
-                with contextlib.suppress(
-                    OSError, pa.ArrowException
-                ):  # of a source that cannot be read there is no schema
+            try:
+                if even_empty and sink.has_schema():
                     sink.writer()
-            yield sink
-            sink.end()
+                yield sink
+                sink.end()
+            except pa.ArrowException as error:
+                raise ConfigurationError(f"pyarrow cannot write what {source} holds: {error}") from None
 
 
 class RowSink:
@@ -134,14 +135,26 @@ class RowSink:
         self._taken: list[tuple[int, bytes | None]] = []
         self._gathered: list[Any] = []
 
+    def has_schema(self) -> bool:
+        """False for a source that cannot be read."""
+        import pyarrow as pa
+
+        try:
+            self._open = self._open or _opened(self._source)
+        except (OSError, pa.ArrowException):
+            return False
+        return True
+
     def writer(self) -> Any:
         """The file that is written, of the source's schema."""
         import pyarrow.parquet as pq
 
         if self._writer is None:
-            self._open = pq.ParquetFile(self._source, page_checksum_verification=True)
+            self._open = self._open or _opened(self._source)
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._path, self._open.schema_arrow, compression=_codecs(self._open))
+            self._writer = pq.ParquetWriter(
+                self._path, self._open.schema_arrow, compression=_codecs(self._open), write_batch_size=BATCH_ROWS
+            )
         return self._writer
 
     def write(self, record: Record, data: bytes | None = None) -> None:
@@ -192,44 +205,77 @@ class RowSink:
         """The rows that were taken, with their new pictures."""
         import pyarrow as pa
 
-        rows = batch.take(pa.array([index for index, _ in self._taken]))
+        rows = _rows(batch, [index for index, _ in self._taken])
         if all(data is None for _, data in self._taken):
             return rows
-        name = picture_column(rows.schema, self._picture, self._source)
-        at = rows.schema.get_field_index(name)
-        values = [
-            old if data is None else old | {"bytes": data} if isinstance(old, dict) else data
-            for old, (_, data) in zip(rows.column(at).to_pylist(), self._taken, strict=True)
-        ]
-        return rows.set_column(at, rows.schema.field(at), pa.array(values, rows.schema.field(at).type))
+        at = rows.schema.get_field_index(picture_column(rows.schema, self._picture, self._source))
+        old = _pictures(rows.column(at)).to_pylist()
+        new = [before if data is None else data for before, (_, data) in zip(old, self._taken, strict=True)]
+        return rows.set_column(at, rows.schema.field(at), _replaced(rows.column(at), new))
+
+
+def _pictures(column: Any) -> Any:
+    """The bytes that a column holds, whether by themselves or in a struct."""
+    import pyarrow as pa
+
+    return column.flatten()[column.type.get_field_index("bytes")] if pa.types.is_struct(column.type) else column
+
+
+def _replaced(column: Any, pictures: list[bytes | None]) -> Any:
+    """A column of the same type with other pictures; whatever else a struct holds stays."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(column.type):
+        return pa.array(pictures, column.type)
+    at, children = column.type.get_field_index("bytes"), column.flatten()
+    children[at] = pa.array(pictures, column.type.field(at).type)
+    return pa.StructArray.from_arrays(children, fields=list(column.type), mask=column.is_null())
+
+
+def _rows(batch: Any, wanted: list[int]) -> Any:
+    """Some rows of a batch, in order, in memory of their own. `take` does not know all types."""
+    import pyarrow as pa
+
+    if len(wanted) == len(batch):
+        return batch
+    edges = [i for i in range(len(wanted)) if i == 0 or wanted[i] != wanted[i - 1] + 1] + [len(wanted)]
+    runs = [batch.slice(wanted[first], after - first) for first, after in pairwise(edges)]
+    return pa.concat_batches(runs)
+
+
+def _opened(path: Path) -> Any:
+    """Read page by page: row groups may be larger than the memory."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, buffer_size=READ_BYTES)
 
 
 def picture_column(schema: Any, asked: str, path: Path) -> str:
     """The name of the column with the pictures; ConfigurationError where it is not to be told."""
     able = [field.name for field in schema if _can_hold(field.type)]
-    if asked:
-        if asked not in able:
-            kind = f"of type {schema.field(asked).type}" if asked in schema.names else "not there"
-            raise ConfigurationError(
-                f"the column {asked!r} of {path} is {kind}: expected encoded pictures (binary, or a struct with "
-                f"bytes), {_listed(able, schema)}"
-            )
+    if asked in able:
         return asked
+    if asked:
+        kind = f"of type {schema.field(asked).type}" if asked in schema.names else "not there"
+        raise ConfigurationError(f"the column {asked!r} of {path} is {kind}: expected {_expected(able, schema)}")
     found = [name for name in _declared(schema) if name in able] or able
-    if len(found) != 1:
-        which = (
-            f"the columns {', '.join(found)} could: say which (--picture {found[0]})"
-            if found
-            else _listed(able, schema)
+    if len(found) > 1:
+        raise ConfigurationError(
+            f"{path} may have its pictures in each of {', '.join(found)}: say which (--picture {found[0]})"
         )
-        raise ConfigurationError(f"{path}: it is not to be told which column holds the pictures; {which}")
+    if not found:
+        raise ConfigurationError(f"{path} has no column of pictures: expected {_expected(able, schema)}")
     return found[0]
 
 
-def _listed(able: list[str], schema: Any) -> str:
-    return (
-        f"as in {', '.join(able)}" if able else f"which no column holds: there are {', '.join(schema.names) or 'none'}"
-    )
+def _expected(able: list[str], schema: Any) -> str:
+    there = ", ".join(able) or ", ".join(f"{field.name} ({_short(field.type)})" for field in schema) or "no column"
+    return f"encoded pictures (binary, or a struct with bytes); there {'are' if schema.names else 'is'} {there}"
+
+
+def _short(type: Any) -> str:
+    text = str(type)
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def _can_hold(type: Any) -> bool:
@@ -238,7 +284,9 @@ def _can_hold(type: Any) -> bool:
     if pa.types.is_struct(type):
         at = type.get_field_index("bytes")
         return at >= 0 and _can_hold(type.field(at).type) and not pa.types.is_struct(type.field(at).type)
-    return bool(pa.types.is_binary(type) or pa.types.is_large_binary(type))
+    if pa.types.is_dictionary(type):
+        return _can_hold(type.value_type)
+    return bool(pa.types.is_binary(type) or pa.types.is_large_binary(type) or pa.types.is_binary_view(type))
 
 
 def _declared(schema: Any) -> list[str]:
@@ -265,7 +313,7 @@ def _group(
         if row is not None:
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=None if whole else [column]):
                 while row is not None and row.number < first + len(batch):
-                    yield _record(row, batch.column(column)[row.number - first].as_py())
+                    yield _record(row, batch.column(column), row.number - first)
                     row = next(waiting, None)
                 first += len(batch)
     except (OSError, pa.ArrowException) as error:
@@ -275,11 +323,10 @@ def _group(
             row = next(waiting, None)
 
 
-def _record(row: Row, value: Any) -> Record | Unreadable:
-    data = value.get("bytes") if isinstance(value, dict) else value
+def _record(row: Row, column: Any, index: int) -> Record | Unreadable:
+    data = _pictures(column)[index].as_py()
     if data is None:
-        path = value.get("path") if isinstance(value, dict) else None
-        return Unreadable(row.id, f"no picture: the row holds {'the path ' + repr(path) if path else 'none'}")
+        return Unreadable(row.id, f"no picture: the row holds {_path(column, index) or 'none'}")
     if len(data) > MAX_FILE_BYTES:
         return Unreadable(row.id, f"too large: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
     return Record(row.id, data)
@@ -294,6 +341,15 @@ def _cuts(metadata: Any) -> tuple[int, ...]:
             cuts.append(first)
         first += metadata.row_group(group).num_rows
     return tuple(cuts[1:])
+
+
+def _path(column: Any, index: int) -> str:
+    """Where a row without bytes says that its picture lies: nobody follows it."""
+    import pyarrow as pa
+
+    at = column.type.get_field_index("path") if pa.types.is_struct(column.type) else -1
+    path = column.flatten()[at][index].as_py() if at >= 0 else None
+    return f"the path {path!r}" if path else ""
 
 
 def _place(metadata: Any, number: int) -> tuple[int, int, int]:

@@ -183,9 +183,13 @@ def test_the_column_is_told_by_what_the_file_says_or_asked_for(tmp_path):
             open_reader(path, picture=asked).listing()
 
     data = (picture(0), pa.binary())
-    refused("which no column holds: there are n, url", n=(1, pa.int64()), url=("x", pa.string()))
-    refused(r"the columns a, b could: say which \(--picture a\)", a=data, b=data)
-    refused("the column 'c' of .* is not there: .* as in a", asked="c", a=data)
+    refused(
+        r"has no column of pictures: .* there are n \(int64\), url \(string\)",
+        n=(1, pa.int64()),
+        url=("x", pa.string()),
+    )
+    refused(r"may have its pictures in each of a, b: say which \(--picture a\)", a=data, b=data)
+    refused("the column 'c' of .* is not there: .* there are a$", asked="c", a=data)
     refused("the column 'n' of .* is of type int64", asked="n", a=data, n=(1, pa.int64()))
     audio = pa.array([{"bytes": b"sound", "path": ""}], IMAGE)
     table = pa.table({"audio": audio, "image": pa.array([{"bytes": picture(0), "path": ""}], IMAGE)})
@@ -279,3 +283,66 @@ def test_a_large_file_is_scored_in_parts_that_begin_with_row_groups(world, tmp_p
     report = filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
     assert report.outputs[0].counts.kept == 8
     assert len(list((tmp_path / "out/scores").rglob("*.parquet"))) == 6
+
+
+KINDS = {
+    "dictionary": lambda pictures: pa.array(pictures).dictionary_encode(),
+    "view": lambda pictures: pa.array(pictures, pa.binary_view()),
+    "large": lambda pictures: pa.array(pictures, pa.large_binary()),
+    "struct of large": lambda pictures: pa.array(
+        [{"taken": 1, "bytes": each, "path": None} for each in pictures],
+        pa.struct([("taken", pa.timestamp("ns")), ("bytes", pa.large_binary()), ("path", pa.large_string())]),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pictures_and_what_lies_beside_them_may_be_of_any_type_that_parquet_has(tmp_path, kind):
+    beside = {
+        "words": pa.array(["a", None, "a"] * 3).dictionary_encode(),
+        "view": pa.array(["a longer text than fits into a view", "b", None] * 3, pa.string_view()),
+        "list": pa.array([[1], [], [2, 3]] * 3, pa.list_view(pa.int32())),
+        "map": pa.array([[("a", 1)]] * 9, pa.map_(pa.string(), pa.int32())),
+        "uuid": pa.array([bytes(range(16))] * 9, pa.uuid()),
+        "time": pa.array(range(9), pa.timestamp("ns", "UTC")),
+        "nothing": pa.nulls(9),
+        "": pa.array(range(9)),
+    }
+    table = pa.table({"image": KINDS[kind]([picture(i) for i in range(9)]), **beside})
+    source = write(tmp_path / "in/a.parquet", table, row_group_size=4)
+    assert tag_dataset(source, tmp_path / "tagged", KEY, picture="image").tagged == 9
+    tagged = pq.read_table(tmp_path / "tagged/a.parquet")
+    assert tagged.drop("image").equals(table.drop("image"))
+    assert tagged.schema.equals(pq.read_schema(source), check_metadata=True)
+    found = [each.log10_p for each in score_dataset(tmp_path / "tagged", KEY, picture="image")]
+    limit = float(np.median(found))
+    filter_dataset(tmp_path / "tagged", tmp_path / "out", KEY, MaxP(10**limit), picture="image")
+    kept = [i for i, log10_p in enumerate(found) if log10_p > np.log10(10**limit)]
+    assert 2 < len(kept) < 7
+    expected = pa.concat_tables([tagged.slice(i, 1) for i in kept])
+    assert pq.read_table(tmp_path / "out/kept/a.parquet").equals(expected, check_metadata=True)
+
+
+def test_a_row_group_is_not_read_into_memory_whole(tmp_path):
+    data = np.random.default_rng(0).bytes(1 << 16)
+    path = write(tmp_path / "a.parquet", pa.table({"image": [data] * 1000}), use_dictionary=False, write_batch_size=16)
+    reader = open_reader(path)
+    (shard,) = reader.listing().shards
+    for whole in (False, True):
+        before, most = pa.total_allocated_bytes(), 0
+        for _ in reader.read(shard, whole):
+            most = max(most, pa.total_allocated_bytes() - before)
+        assert most < path.stat().st_size / 3
+
+
+def test_what_pyarrow_reads_and_cannot_write_is_told_in_a_line(tmp_path):
+    kind = pa.list_(pa.struct([("words", pa.string_view())]))
+    tables = [pa.table({"image": [picture(i)], "words": pa.array([[{"words": "x"}]], kind)}) for i in range(3)]
+    source = tmp_path / "in/a.parquet"
+    source.parent.mkdir()
+    with pq.ParquetWriter(source, tables[0].schema) as file:
+        file.write_table(tables[0])
+        file.write_table(pa.concat_tables(tables[1:]), row_group_size=2)
+    with pytest.raises(ConfigurationError, match=r"cannot write what .*a.parquet holds: Slicing not implemented"):
+        filter_dataset(source, tmp_path / "out", KEY, MaxP(1e-9))
+    assert not list((tmp_path / "out").rglob("*.partial"))
