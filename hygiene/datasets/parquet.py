@@ -203,8 +203,6 @@ class RowSink:
 
     def _with_pictures(self, batch: Any) -> Any:
         """The rows that were taken, with their new pictures."""
-        import pyarrow as pa
-
         rows = _rows(batch, [index for index, _ in self._taken])
         if all(data is None for _, data in self._taken):
             return rows

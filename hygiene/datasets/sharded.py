@@ -68,6 +68,7 @@ def placed(path: Path) -> Iterator[Path]:
     """A temporary name. What lies there when the block ends well takes the place of `path`; where nothing does,
     `path` goes. Nothing stays of a block that fails."""
     partial = files.partial_name(path)
+    partial.unlink(missing_ok=True)  # of a run that was killed
     try:
         yield partial
         if partial.exists():

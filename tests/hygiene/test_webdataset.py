@@ -553,3 +553,17 @@ def test_a_sample_that_would_fill_the_memory_is_unreadable_once_it_is_to_be_copi
     report = filter_dataset(write_tar(tmp_path / "in/0.tar", members), tmp_path / "out", KEY, MaxP(1e-9))
     assert dict(report.outputs[0].counts.unreadable) == {"too large": 1}
     assert list(samples_of(tmp_path / "out/kept/0.tar")) == ["b"]
+
+
+def test_what_a_killed_run_left_is_not_taken_for_a_shard(world, tmp_path):
+    for path in ("excluded/.00000.tar.partial", "kept/.00001.tar.partial"):
+        (tmp_path / "out" / path).parent.mkdir(parents=True)
+        (tmp_path / "out" / path).write_bytes(b"half")
+    (tmp_path / "out/manifest.json").write_text(
+        json.dumps({"tool": "hygiene", "command": "filter", "source": str((world / "made").resolve())})
+    )
+    filter_dataset(world / "made", tmp_path / "out", KEY, MaxP(1e-9))
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*0*.tar*") if "scores" not in path.parts) == [
+        *("00000.tar", "00000.tar.json", "00001.tar", "00001.tar.json")
+    ]
+    assert samples_of(tmp_path / "out/kept/00001.tar") == samples_of(world / "made/00001.tar")
