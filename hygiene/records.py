@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,11 @@ class Record:
 
     sidecars  name → bytes: the caption (.txt) and the metadata (.json) of the same stem
     flaw      why not all of it is here, "kind: detail"; empty: all that was asked for is
-    stored    the bytes in which a shard holds it, sidecars and headers too, where it was asked for whole
+    stored    what its shard's format holds of it, with all that travels with it, where it was asked for whole
     """
 
     id: str
     data: bytes = field(repr=False)
     sidecars: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     flaw: str = ""
-    stored: bytes = field(default=b"", repr=False)
+    stored: Any = field(default=None, repr=False)

@@ -31,6 +31,15 @@ class Row(Entry):
     flaw: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row as it was read: `index` in a record batch of row group `group`, with all of its columns."""
+
+    group: int
+    batch: Any
+    index: int
+
+
 @dataclass(frozen=True)
 class ParquetReader:
     """Reads the Parquet files `paths` below the folder `root`, in the order given; a row's id is its file and number.
@@ -111,10 +120,10 @@ class ParquetWriter(sharded.ShardWriter):
         source = self._reader.root / shard.name
         with (
             sharded.placed(self.path(shard)) as partial,
-            contextlib.closing(RowSink(source, partial, shard, self._reader.picture)) as sink,
+            contextlib.closing(RowSink(source, partial, self._reader.picture)) as sink,
         ):
             try:
-                if even_empty and sink.has_schema():
+                if even_empty and sink.form:
                     sink.writer()
                 yield sink
                 sink.end()
@@ -125,44 +134,37 @@ class ParquetWriter(sharded.ShardWriter):
 class RowSink:
     """Takes rows of a file in their order, and writes them group by group to another, which the first one makes."""
 
-    def __init__(self, source: Path, path: Path, shard: Shard, picture: str) -> None:
+    def __init__(self, source: Path, path: Path, picture: str) -> None:
+        self.form = _form(source)
         self._source, self._path, self._picture = source, path, picture
-        self._numbers = {row.id: row.number for row in shard.entries if isinstance(row, Row)}
-        self._open: Any = None
         self._writer: Any = None
-        self._batches: Iterator[Any] = iter(())
-        self._first, self._batch, self._after = 0, None, 0  # _after: the first row behind the row group
+        self._batch: Any = None
+        self._group = -1
         self._taken: list[tuple[int, bytes | None]] = []
         self._gathered: list[Any] = []
-
-    def has_schema(self) -> bool:
-        """False for a source that cannot be read."""
-        import pyarrow as pa
-
-        try:
-            self._open = self._open or _opened(self._source)
-        except (OSError, pa.ArrowException):
-            return False
-        return True
 
     def writer(self) -> Any:
         """The file that is written, of the source's schema."""
         import pyarrow.parquet as pq
 
         if self._writer is None:
-            self._open = self._open or _opened(self._source)
+            if self.form is None:
+                raise ConfigurationError(f"{self._source} changed during the run: run the same command again")
+            schema, codecs = self.form
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(
-                self._path, self._open.schema_arrow, compression=_codecs(self._open), write_batch_size=BATCH_ROWS
-            )
+            self._writer = pq.ParquetWriter(self._path, schema, compression=codecs, write_batch_size=BATCH_ROWS)
         return self._writer
 
     def write(self, record: Record, data: bytes | None = None) -> None:
         self.writer()
-        number = self._numbers[record.id]
-        while self._batch is None or number >= self._first + len(self._batch):
-            self._next(number)
-        self._taken.append((number - self._first, data))
+        stored = record.stored
+        assert isinstance(stored, Stored)
+        if stored.batch is not self._batch:
+            self._take()
+            if stored.group != self._group or sum(batch.nbytes for batch in self._gathered) > GROUP_BYTES:
+                self._flush()
+            self._batch, self._group = stored.batch, stored.group
+        self._taken.append((stored.index, data))
 
     def end(self) -> None:
         if self._writer:
@@ -170,23 +172,8 @@ class RowSink:
             self._flush()
 
     def close(self) -> None:
-        for each in (self._writer, self._open):
-            if each:
-                each.close()
-
-    def _next(self, number: int) -> None:
-        """The next rows of the row group; those of another once `number` lies behind it. What is not asked for may be
-        damaged."""
-        self._take()
-        if number >= self._after:
-            self._flush()
-            group, self._first, self._after = _place(self._open.metadata, number)
-            self._batches = self._open.iter_batches(BATCH_ROWS, row_groups=[group])
-        elif self._batch is not None:
-            self._first += len(self._batch)
-        if sum(batch.nbytes for batch in self._gathered) > GROUP_BYTES:
-            self._flush()
-        self._batch = next(self._batches)
+        if self._writer:
+            self._writer.close()
 
     def _take(self) -> None:
         if self._taken:
@@ -301,7 +288,7 @@ def _group(
 ) -> Iterator[Record | Unreadable]:
     """The wanted rows of one row group, whose first row is `first`. Damage costs what lies behind it in the group.
 
-    whole: a row whose other columns cannot be read is unreadable too.
+    whole: with all of their columns; a row of which another column cannot be read is unreadable too.
     """
     import pyarrow as pa
 
@@ -310,8 +297,15 @@ def _group(
     try:
         if row is not None:
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=None if whole else [column]):
+                pictures = _pictures(batch.column(column))
                 while row is not None and row.number < first + len(batch):
-                    yield _record(row, batch.column(column), row.number - first)
+                    index = row.number - first
+                    data = pictures[index].as_py()
+                    flaw = _flaw(data, batch.column(column), index)
+                    if whole:
+                        yield Record(row.id, b"" if flaw else data, flaw=flaw, stored=Stored(group, batch, index))
+                    else:
+                        yield Unreadable(row.id, flaw) if flaw else Record(row.id, data)
                     row = next(waiting, None)
                 first += len(batch)
     except (OSError, pa.ArrowException) as error:
@@ -321,24 +315,11 @@ def _group(
             row = next(waiting, None)
 
 
-def _record(row: Row, column: Any, index: int) -> Record | Unreadable:
-    data = _pictures(column)[index].as_py()
+def _flaw(data: bytes | None, column: Any, index: int) -> str:
+    """Why a row has no picture to look at; empty where it has one."""
     if data is None:
-        return Unreadable(row.id, f"no picture: the row holds {_path(column, index) or 'none'}")
-    if len(data) > MAX_FILE_BYTES:
-        return Unreadable(row.id, f"too large: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
-    return Record(row.id, data)
-
-
-def _cuts(metadata: Any) -> tuple[int, ...]:
-    """The first rows of row groups, where at least PART_RECORDS rows lie between: a group is read from its start."""
-    cuts = [0]
-    first = 0
-    for group in range(metadata.num_row_groups):
-        if first >= cuts[-1] + sharded.PART_RECORDS:
-            cuts.append(first)
-        first += metadata.row_group(group).num_rows
-    return tuple(cuts[1:])
+        return f"no picture: the row holds {_path(column, index) or 'none'}"
+    return f"too large: {len(data)} bytes, the limit is {MAX_FILE_BYTES}" if len(data) > MAX_FILE_BYTES else ""
 
 
 def _path(column: Any, index: int) -> str:
@@ -350,13 +331,26 @@ def _path(column: Any, index: int) -> str:
     return f"the path {path!r}" if path else ""
 
 
-def _place(metadata: Any, number: int) -> tuple[int, int, int]:
-    """(row group, its first row, the first row behind it) of row `number`."""
-    group, first = 0, 0
-    while number >= first + metadata.row_group(group).num_rows:
+def _form(source: Path) -> tuple[Any, dict[str, str] | str] | None:
+    """The schema and the compression of a file; None for one that cannot be read."""
+    import pyarrow as pa
+
+    try:
+        with _opened(source) as file:
+            return file.schema_arrow, _codecs(file)
+    except (OSError, pa.ArrowException):
+        return None
+
+
+def _cuts(metadata: Any) -> tuple[int, ...]:
+    """The first rows of row groups, where at least PART_RECORDS rows lie between: a group is read from its start."""
+    cuts = [0]
+    first = 0
+    for group in range(metadata.num_row_groups):
+        if first >= cuts[-1] + sharded.PART_RECORDS:
+            cuts.append(first)
         first += metadata.row_group(group).num_rows
-        group += 1
-    return group, first, first + metadata.row_group(group).num_rows
+    return tuple(cuts[1:])
 
 
 def _codecs(file: Any) -> dict[str, str] | str:

@@ -346,3 +346,13 @@ def test_what_pyarrow_reads_and_cannot_write_is_told_in_a_line(tmp_path):
     with pytest.raises(ConfigurationError, match=r"cannot write what .*a.parquet holds: Slicing not implemented"):
         filter_dataset(source, tmp_path / "out", KEY, MaxP(1e-9))
     assert not list((tmp_path / "out").rglob("*.partial"))
+
+
+def test_rows_without_a_picture_go_to_the_unreadable_whole(tmp_path):
+    values = [{"bytes": None, "path": "x.png"}, None, {"bytes": picture(1), "path": None}, {"bytes": b"x", "path": ""}]
+    table = pa.table({"image": pa.array(values, IMAGE), "n": range(4)})
+    report = filter_dataset(write(tmp_path / "in/a.parquet", table), tmp_path / "out", KEY, MaxP(1e-9))
+    assert (report.outputs[0].counts.kept, report.unreadable) == (1, 3)
+    assert pq.read_table(tmp_path / "out/kept/a.parquet").equals(table.slice(2, 1))
+    unreadable = pq.read_table(tmp_path / "out/unreadable/a.parquet")
+    assert unreadable.equals(pa.concat_tables([table.slice(0, 2), table.slice(3)]))
