@@ -16,6 +16,7 @@ import hygiene
 from hygiene import files, images
 from hygiene.datasets.base import Shard
 from hygiene.datasets.folder import PICTURE_SUFFIXES
+from hygiene.datasets.opening import SHARD_SUFFIXES
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import Evidence
@@ -120,8 +121,9 @@ def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
         raise ConfigurationError(f"{out} and {source} lie in each other: choose an output folder outside the input")
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} is a file: expected a folder to write to")
-    if not out.exists() and out.suffix.lower() in PICTURE_SUFFIXES:
-        raise ConfigurationError(f"{out} is named like a picture: expected a folder, where pictures keep their names")
+    if not out.exists() and out.suffix.lower() in PICTURE_SUFFIXES | SHARD_SUFFIXES:
+        what = "shard" if out.suffix.lower() in SHARD_SUFFIXES else "picture"
+        raise ConfigurationError(f"{out} is named like a {what}: expected a folder, where {what}s keep their names")
     earlier = files.read_json(out / MANIFEST)
     if isinstance(earlier, dict) and earlier.get("tool") == "hygiene" and earlier.get("command") == command:
         if earlier.get("source") != str(here):

@@ -20,6 +20,7 @@ SHARDS: dict[str, tuple[str, Shards]] = {
     "parquet": (parquet.SUFFIX, parquet.ParquetReader),
 }
 FORMATS = ("folder", *SHARDS)
+SHARD_SUFFIXES = {suffix for suffix, _ in SHARDS.values()}
 
 
 def open_reader(path: Path, format: str = AUTO, picture: str = "") -> Reader:

@@ -171,7 +171,8 @@ def _sample(
     ]
     flaw = ""
     if len(pictures) != 1:
-        flaw = f"{_question(members, pictures)}: the sample holds {', '.join(map(_named, members))}"
+        asked = f", --picture asks for {picture}" if picture and not pictures else ""
+        flaw = f"{_question(members, pictures)}: the sample holds {', '.join(map(_named, members))}{asked}"
     found = pictures[0] if len(pictures) == 1 else Member(stem, 0, 0, 0, 0, False)
     id = _unused(f"{path}/{found.name}", taken)
     names = tuple(member.name for _, member in members if member is not found)

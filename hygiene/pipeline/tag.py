@@ -122,11 +122,14 @@ def _told(settings: Mapping[str, Any], name: str) -> Any:
 
 def _check_names(reader: Reader, listing: Listing, out: Path) -> None:
     """Refuse a listing whose output would collide with `tag`'s own files, or leave old pictures in `out`."""
-    taken = {name for entry in listing.entries() for name in (entry.id, *entry.sidecars)} & {ledger.MANIFEST, TAGS}
-    if taken:
+    writer = reader.writer(out)
+    names = (name for entry in listing.entries() for name in (entry.id, *entry.sidecars))
+    if writer.by_shard:
+        names = (shard.name for shard in listing.shards)
+    if taken := {ledger.MANIFEST, TAGS}.intersection(names):
         raise ConfigurationError(f"the input holds {taken.pop()}, which `tag` writes itself: rename it")
     written = (row["id"] for row in files.read_lines(out / TAGS) if "bytes" in row)
-    if left := reader.writer(out).strays(listing, written):
+    if left := writer.strays(listing, written):
         raise ConfigurationError(
             f"{out} holds pictures of an earlier run that are no longer in the input ({len(left)}, such as "
             f"{left[0].relative_to(out)}): remove them there, or choose another output folder"

@@ -567,3 +567,13 @@ def test_what_a_killed_run_left_is_not_taken_for_a_shard(world, tmp_path):
         *("00000.tar", "00000.tar.json", "00001.tar", "00001.tar.json")
     ]
     assert samples_of(tmp_path / "out/kept/00001.tar") == samples_of(world / "made/00001.tar")
+
+
+def test_a_member_may_be_called_as_what_tag_writes_and_an_output_not_as_a_shard(tmp_path):
+    source = write_tar(tmp_path / "in/0.tar", [("manifest.png", picture(0)), ("manifest.json", b"{}")])
+    assert tag_dataset(source, tmp_path / "out", KEY).tagged == 1
+    assert samples_of(tmp_path / "out/0.tar")["manifest"]["json"] == b"{}"
+    with pytest.raises(ConfigurationError, match=r"out.tar is named like a shard: expected a folder"):
+        tag_dataset(source, tmp_path / "out.tar", KEY)
+    with pytest.raises(ConfigurationError, match=r"the sample holds png, json, --picture asks for jpg$"):
+        tag_dataset(source, tmp_path / "jpg", KEY, picture="jpg")
