@@ -77,7 +77,7 @@ def read_scores(path: Path, mark: str) -> list[Evidence] | None:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.ParquetFile(path).read()
+        table = pq.ParquetFile(path).read(use_threads=False)
     except (OSError, pa.ArrowException):
         return None
     if (table.schema.metadata or {}).get(_META) != mark.encode():

@@ -150,9 +150,9 @@ class RowSink:
         if self._writer is None:
             if self.form is None:
                 raise ConfigurationError(f"{self._source} changed during the run: run the same command again")
-            schema, codecs = self.form
+            schema, layout = self.form
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._path, schema, compression=codecs, write_batch_size=BATCH_ROWS)
+            self._writer = pq.ParquetWriter(self._path, schema, write_batch_size=BATCH_ROWS, **layout)
         return self._writer
 
     def write(self, record: Record, data: bytes | None = None) -> None:
@@ -331,13 +331,13 @@ def _path(column: Any, index: int) -> str:
     return f"the path {path!r}" if path else ""
 
 
-def _form(source: Path) -> tuple[Any, dict[str, str] | str] | None:
-    """The schema and the compression of a file; None for one that cannot be read."""
+def _form(source: Path) -> tuple[Any, dict[str, Any]] | None:
+    """The schema and the layout of a file; None for one that cannot be read."""
     import pyarrow as pa
 
     try:
         with _opened(source) as file:
-            return file.schema_arrow, _codecs(file)
+            return file.schema_arrow, _layout(file)
     except (OSError, pa.ArrowException):
         return None
 
@@ -353,13 +353,20 @@ def _cuts(metadata: Any) -> tuple[int, ...]:
     return tuple(cuts[1:])
 
 
-def _codecs(file: Any) -> dict[str, str] | str:
-    """The compression of each column, as the source has it."""
+def _layout(file: Any) -> dict[str, Any]:
+    """Compression and dictionaries of each column, as the source's first row group has them."""
     if not file.num_row_groups:
-        return "snappy"
+        return {}
     group = file.metadata.row_group(0)
     columns = [group.column(i) for i in range(group.num_columns)]
-    return {each.path_in_schema: each.compression.lower().replace("uncompressed", "none") for each in columns}
+    return {
+        "compression": {
+            each.path_in_schema: each.compression.lower().replace("uncompressed", "none") for each in columns
+        },
+        "use_dictionary": [
+            each.path_in_schema for each in columns if {"RLE_DICTIONARY", "PLAIN_DICTIONARY"} & set(each.encodings)
+        ],
+    }
 
 
 def _fault(error: Exception) -> str:
