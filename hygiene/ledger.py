@@ -24,6 +24,7 @@ from hygiene.filtering import Evidence
 MANIFEST = "manifest.json"
 OWN = ".hygiene"  # hidden folder of an output: the lock, and what `tag` resumes from
 _META = b"hygiene.fingerprint"
+_COLUMNS = ("id", "detector", "log10_p", "statistic", "finding", "declared", "reason")
 
 
 def fingerprint(shard: Shard, settings: Mapping[str, Any]) -> str:
@@ -82,7 +83,8 @@ def read_scores(path: Path, mark: str) -> list[Evidence] | None:
         return None
     if (table.schema.metadata or {}).get(_META) != mark.encode():
         return None
-    return [_evidence(row) for row in table.to_pylist()]
+    columns = [_values(table[name]) for name in _COLUMNS]
+    return [_evidence(*values) for values in zip(*columns, strict=True)]
 
 
 def read_log10_p(path: Path) -> NDArray[np.float64]:
@@ -93,12 +95,31 @@ def read_log10_p(path: Path) -> NDArray[np.float64]:
     return np.asarray(column.drop_null().to_numpy(), dtype=np.float64)
 
 
-def _evidence(row: dict[str, Any]) -> Evidence:
-    id = _original(row["id"])
-    finding = json.loads(row["finding"] or "{}")
-    if row["reason"] is not None:
-        return Unreadable(id, row["reason"], row["declared"] or "", finding)
-    return Detection(id, row["detector"], row["log10_p"], row["statistic"], finding, row["declared"])
+def _values(column: Any) -> list[Any]:
+    """A column as a list. Most of its strings repeat, and one scalar of Arrow for each value takes long."""
+    import pyarrow as pa
+
+    if pa.types.is_floating(column.type):
+        values: list[Any] = column.to_numpy().tolist()  # where there is none: NaN, which nobody asks for
+        return values
+    encoded = column.combine_chunks().dictionary_encode()
+    unique = [*encoded.dictionary.to_pylist(), None]
+    return [unique[i] for i in encoded.indices.fill_null(len(unique) - 1).to_numpy(zero_copy_only=False).tolist()]
+
+
+def _evidence(
+    id: str,
+    detector: str,
+    log10_p: float,
+    statistic: float,
+    finding: str | None,
+    declared: Any,
+    reason: str | None,
+) -> Evidence:
+    found = json.loads(finding) if finding not in (None, "{}") else {}
+    if reason is not None:
+        return Unreadable(_original(id), reason, declared or "", found)
+    return Detection(_original(id), detector, log10_p, statistic, found, declared)
 
 
 def _printable(id: str) -> str:
@@ -107,6 +128,8 @@ def _printable(id: str) -> str:
 
 
 def _original(printable: str) -> str:
+    if "\\" not in printable:
+        return printable
     return printable.encode("latin-1", "backslashreplace").decode("unicode_escape")
 
 
