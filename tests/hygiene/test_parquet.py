@@ -356,3 +356,12 @@ def test_rows_without_a_picture_go_to_the_unreadable_whole(tmp_path):
     assert pq.read_table(tmp_path / "out/kept/a.parquet").equals(table.slice(2, 1))
     unreadable = pq.read_table(tmp_path / "out/unreadable/a.parquet")
     assert unreadable.equals(pa.concat_tables([table.slice(0, 2), table.slice(3)]))
+
+
+def test_dictionaries_are_made_of_the_columns_that_had_some(tmp_path):
+    source = write(tmp_path / "in/a.parquet", hugging_face(4), use_dictionary=["caption"])
+    filter_dataset(source, tmp_path / "out", KEY, MaxP(1e-9))
+    for path in (source, tmp_path / "out/kept/a.parquet"):
+        group = pq.ParquetFile(path).metadata.row_group(0)
+        columns = {each.path_in_schema: each.encodings for each in map(group.column, range(group.num_columns))}
+        assert {name for name, encodings in columns.items() if "RLE_DICTIONARY" in encodings} == {"caption"}
