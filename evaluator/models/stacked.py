@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from evaluator.models.base import Rows, Weights
 from evaluator.models.weights import one
 from evaluator.row_parts import RowParts, blocks
+from hygiene.errors import ConfigurationError
 
 WARM_UP = 100  # steps until the learning rate is full
 DECAY = 0.98  # of the running mean of the weights, taken every EVERY steps
@@ -108,7 +109,8 @@ def train(
 ) -> None:
     """Adam on `loss` [members], a new batch at every call; leaves the running mean of the weights in `parts`.
 
-    The rate rises for 100 steps and falls to 0 along a cosine.
+    The rate rises for 100 steps and falls to 0 along a cosine. Raises ConfigurationError where a weight is no finite
+    number in the end; a critic's that is none has made the generator's such by then.
     """
     weights = list(parts.parameters())
     averages = [weight.detach().clone() for weight in weights]
@@ -118,6 +120,11 @@ def train(
         optimiser.step(loss, rate * share)
         if step % EVERY == 0 or step == steps - 1:
             _average(averages, weights, step // EVERY)
+    if torch.stack([average.isfinite().logical_not().any() for average in averages]).any().cpu():
+        raise ConfigurationError(
+            f"training fell apart: its {steps} steps left weights that are not finite, "
+            f"as too high a rate of learning does (rate = {rate:g})"
+        )
     for weight, average in zip(weights, averages, strict=True):
         weight.requires_grad_(False).copy_(average)
 

@@ -195,5 +195,5 @@ def test_the_floor_is_real_data_against_the_reference():
 def test_a_training_that_fell_apart_is_told_as_the_models():
     """And not as rows of the user's that hold numbers that are not finite."""
     model = Choice("vae", {"steps": 20, "latent": 2, "width": 8, "depth": 1, "rate": 1e9})
-    with pytest.raises(ConfigurationError, match="the model 'vae' made samples that are not finite: its training"):
+    with pytest.raises(ConfigurationError, match="generation 1 cannot fit the model 'vae': training fell apart: "):
         rows_of(LoopConfig(**{**FRESH, "model": model}))

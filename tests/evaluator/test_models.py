@@ -97,6 +97,13 @@ class TestEveryModel:
             with pytest.raises(ConfigurationError):
                 make_model(name).fit(rows, rng)
 
+    @pytest.mark.parametrize("name", QUICK)
+    def test_training_that_falls_apart_is_told(self, name: str) -> None:
+        """Not by the loop alone, which looks at samples: whoever calls `fit` has no such look."""
+        model = make_model(name, **QUICK[name] | {"steps": 5, "rate": 1e25})
+        with pytest.raises(ConfigurationError, match=r"^training fell apart: its 5 steps left .* \(rate = 1e\+25\)$"):
+            model.fit(clouds(40), np.random.default_rng(10))
+
     @pytest.mark.parametrize("name", MODELS)
     def test_collapsed_rows_still_fit(self, name: str) -> None:
         rng = np.random.default_rng(9)
