@@ -2,7 +2,8 @@
 
     python -m benchmarks.models_table                      # on digits, all of MODELS, λ = 1 and .7
     python -m benchmarks.models_table flow vae --seeds 5
-    python -m benchmarks.models_table --banana flow        # 10 000 points of a Rosenbrock density, no feature network
+    python -m benchmarks.models_table --banana flow        # 10 000 points of a Rosenbrock density, no feature network;
+                                                           # without a title all models but those of pictures
     python -m benchmarks.models_table --pictures /usr/share/datasets/fashion-mnist --grid generators.png
 
 One thread. Metrics are medians over seeds, times processor seconds. `variance` is that of all pixels together over that
@@ -10,6 +11,7 @@ of the training rows; `off`, of pictures, how far pixels lie out of 0..1, root m
 """
 
 import argparse
+import inspect
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from benchmarks.models_worlds import Rows, World, digits, pictures, plane
+from benchmarks.models_worlds import Rows, Settings, World, digits, pictures, plane
 from evaluator.metrics import measure
 from evaluator.models import MODELS, make_model
 from evaluator.models.labels import parted, with_labels
@@ -115,10 +117,16 @@ def main() -> None:
         raise SystemExit(str(error)) from None
 
 
+def titles_of(world: World) -> Settings:
+    """All that can learn from this world's rows: models of pictures, which take `channels`, need rows that are some."""
+    named = [name for name in MODELS if world.shape or "channels" not in inspect.signature(MODELS[name]).parameters]
+    return {name: (name, {}) for name in named} | dict(world.settings)
+
+
 def tell(world: World, options: argparse.Namespace) -> None:
-    titles = {name: (name, {}) for name in MODELS} | dict(world.settings)
-    if unknown := set(options.titles) - set(titles):
-        raise ConfigurationError(f"unknown: {', '.join(unknown)}; choose from {'; '.join(titles)}")
+    titles = titles_of(world)
+    if other := sorted(set(options.titles) - set(titles)):
+        raise ConfigurationError(f"not for these rows: {', '.join(other)}; choose from {'; '.join(titles)}")
     columns = METRICS if options.banana else (*METRICS, *ON_ROWS[: 2 if options.pictures else 1])
     header = ["model", "λ", *columns, "fit, s", f"{world.samples} samples, s"]
     print(line(header), "| --- |" + " ---: |" * (len(header) - 1), sep="\n")
