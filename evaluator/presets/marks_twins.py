@@ -29,6 +29,8 @@ SINGLE = READINGS | {
     "raw_found": "share of raw output found",
 }
 """Beside these, what a detector finds of raw output where it is strong enough to find a single one."""
+TRANSFER = "transfer"
+"""Where `Twins` and cases hold rules of probes, the one of κ, which is none."""
 FILTERED = {"tpr": "realised tpr", "fpr": "realised fpr"}
 
 
@@ -38,7 +40,7 @@ class Twins:
 
     lawful    whether its model keeps means, so that the transfer of the mean residual must be 1
     readings  probe of the tagged arm -> what it is called, in the table
-    rules     probe -> what a Comparison of it expects
+    rules     probe, or TRANSFER -> what a Comparison of it expects
     """
 
     tagged: str
@@ -79,7 +81,7 @@ def transfer_row(twins: Twins) -> Comparison:
     """κ of a loop with one key, in which all published output is tagged the same way."""
     found = Comparison(f"transfer κ of the mean residual, {_told(twins)}", partial(residual_transfer, twins))
     if not twins.lawful:
-        return found
+        return replace(found, **twins.rules.get(TRANSFER, {}))
     return replace(found, expected=1.0, tolerance=0.1, source="a model that keeps the mean")
 
 
@@ -89,25 +91,24 @@ def filter_rows(twins: Twins, generations: int) -> list[Comparison]:
 
 
 def _differences(twins: Twins, generations: int, probes: Mapping[str, str]) -> list[Comparison]:
-    return [_row(twins, what, generations, partial(paired, twins, probe)) for probe, what in probes.items()]
+    return [_row(twins, probe, what, generations, paired) for probe, what in probes.items()]
 
 
 def _readings(twins: Twins, generations: int, probes: Mapping[str, str]) -> list[Comparison]:
-    return [
-        replace(_row(twins, what, generations, partial(_plain, twins, probe)), **twins.rules.get(probe, {}))
-        for probe, what in probes.items()
-    ]
+    return [_row(twins, probe, what, generations, _plain) for probe, what in probes.items()]
 
 
 def _plain(twins: Twins, probe: str, measured: Measured) -> Series:
     return measured[twins.tagged][probe]
 
 
-def _row(twins: Twins, what: str, generations: int, series: Callable[[Measured], Series]) -> Comparison:
+def _row(
+    twins: Twins, probe: str, what: str, generations: int, series: Callable[[Twins, str, Measured], Series]
+) -> Comparison:
     def measure(measured: Measured) -> Estimate:
-        return Estimate.of(last(series(measured)))
+        return Estimate.of(last(series(twins, probe, measured)))
 
-    return Comparison(f"{what}, {_told(twins)}, t = {generations}", measure)
+    return Comparison(f"{what}, {_told(twins)}, t = {generations}", measure, **twins.rules.get(probe, {}))
 
 
 def _told(twins: Twins) -> str:

@@ -29,7 +29,9 @@ ROWS = {
 }
 """Figure -> the probe it is, and whether the twin's is taken off."""
 
+OF_PICTURES = ("wgan_gp_images", "ddpm_unet", "stylegan2")
 PROBES = [probe for probe, _ in ROWS.values()]
+ARMS = [arm for name in NAMES for arm in make_preset(name, "paper").arms]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -51,10 +53,11 @@ def test_every_arm_that_tags_has_a_twin_that_differs_in_nothing_else(name, scale
 def test_the_models_of_pictures_learn_three_colours_at_their_sizes():
     """One step of training, and samples as wide as what was learned from."""
     rng = np.random.default_rng(0)
-    configs = [arm.config for arm in make_preset("mark-amplification-colours", "paper").arms.values()]
+    presets = [make_preset(f"mark-amplification-{name}", "paper") for name in ("colours", "pictures")]
+    configs = [arm.config for preset in presets for arm in preset.arms.values()]
     kinds = {(each.model.name, each.source.parameters["size"]): each.model for each in configs}
-    chosen = {kind: model for kind, model in kinds.items() if kind[0] in ("wgan_gp_images", "ddpm_unet")}
-    assert set(chosen) == {(name, side) for name in ("wgan_gp_images", "ddpm_unet") for side in (32, 40)}
+    chosen = {kind: model for kind, model in kinds.items() if kind[0] in OF_PICTURES}
+    assert set(chosen) == {(name, side) for name in OF_PICTURES[:2] for side in (32, 40)} | {("stylegan2", 64)}
     for (name, side), choice in chosen.items():
         model = make_model(name, **choice.parameters | {"steps": 1, "batch": 2})
         model.fit(rng.random((2, 3 * side**2)), rng)
@@ -86,6 +89,11 @@ WAYS_OF_TAGGING = {
     ("mark-amplification-pictures", "kde", "spread", "fresh_data"): (
         "blind", "informed", "filter p ≤ 1e-6", "informed, filter p ≤ 1e-6"
     ),
+    ("mark-amplification-pictures", "stylegan2", "spread", "fully_synthetic"): ("blind",),
+    ("mark-amplification-pictures", "stylegan2", "spread", "fresh_data"): ("blind",),
+    ("mark-amplification-pictures", "stylegan2", "dwt_dct_svd", "fully_synthetic"): ("blind",),
+    ("mark-amplification-pictures", "ddpm_mlp", "dwt_dct_svd", "fully_synthetic"): ("blind",),
+    ("mark-amplification-pictures", "ddpm_mlp", "dwt_dct_svd", "fresh_data"): ("blind",),
 }  # fmt: skip
 
 
@@ -163,16 +171,26 @@ def told(what, arms):
     raise AssertionError(what)
 
 
-def test_only_the_law_of_a_model_that_keeps_the_mean_is_expected():
-    """Of what is linear in a row; the other rules are those of single pictures, below."""
+def test_the_law_is_expected_of_what_keeps_the_mean():
+    """Of what is linear in a row, and of two learned models what they, or the like, were found to do elsewhere; the
+    other rules are those of single pictures, below."""
     rows = [row for name in NAMES for row in make_preset(name, "paper").comparisons if row.expected is not None]
     laws = [row for row in rows if row.what.startswith("transfer κ")]
-    assert len(laws) == 13
+    assert len(laws) == 16
+    keeping = ("gaussian, ", "kde, ", "stylegan2, dwt_dct_svd, closed loop, blind", "ddpm_mlp, dwt_dct_svd, ")
     for row in laws:
-        assert row.what.startswith(
-            ("transfer κ of the mean residual, gaussian, ", "transfer κ of the mean residual, kde, ")
-        )
+        assert row.what.removeprefix("transfer κ of the mean residual, ").startswith(keeping)
         assert (row.expected, row.tolerance, row.absolute) == (1.0, 0.1, False)
+
+
+def test_what_is_expected_of_a_difference_to_the_twin_is_asked_of_it():
+    rows = [row for name in NAMES for row in make_preset(name, "paper").comparisons if row.expected is not None]
+    found = [row for row in rows if told(row.what, ARMS)[0] == "statistic of raw output over the twin's, in deviations"]
+    assert [told(row.what, ARMS)[1] for row in found] == [
+        "stylegan2, spread, fully_synthetic, blind",
+        "stylegan2, spread, fresh_data, blind",
+    ]
+    assert {(row.expected, row.tolerance, row.absolute) for row in found} == {(0.0, 0.5, True)}
 
 
 def test_who_draws_pictures_again_is_expected_to_be_found_and_nobody_else():
@@ -189,7 +207,7 @@ def test_who_draws_pictures_again_is_expected_to_be_found_and_nobody_else():
         "gaussian, spread, fresh_data, blind, JPEG 75, filter p ≤ 1e-6",
         "gaussian, spread, fresh_data, blind, half size, JPEG 75, filter p ≤ 1e-6",
     }
-    assert len(found) == 16
+    assert len(found) == 21
     caught = {arm: value for (what, arm), value in expected.items() if what == "realised tpr"}
     assert {arm for arm, value in caught.items() if "JPEG" in arm} == {
         arm for arm, value in caught.items() if value == 0
