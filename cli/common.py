@@ -13,10 +13,10 @@ import click
 from hygiene.errors import ConfigurationError, HygieneError
 
 if TYPE_CHECKING:
+    from hygiene.datasets import Progress
     from hygiene.keys import Key
     from hygiene.payloads import Payload
     from hygiene.policies import Calibration
-    from hygiene.scoring import Progress
 
 F = TypeVar("F", bound=Callable[..., Any])
 

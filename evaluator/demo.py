@@ -18,9 +18,9 @@ from evaluator.progress import generations_of
 from evaluator.report import write_report
 from evaluator.setup import floors, prepare
 from hygiene import __version__
+from hygiene.datasets import Progress
 from hygiene.errors import ConfigurationError
 from hygiene.files import write_json
-from hygiene.scoring import Progress
 
 STUDIES = ("tide", "classic", "mark")
 

@@ -18,10 +18,10 @@ from evaluator.models import make_model
 from evaluator.models.base import Rows
 from evaluator.sources import load_digits_halves
 from hygiene import statistics
+from hygiene.datasets import Progress
 from hygiene.keys import Key, new_key, write_key
 from hygiene.pipeline import FilterReport, calibrate, filter_dataset, tag_dataset
 from hygiene.policies import Calibration, Policy, TargetRecall
-from hygiene.scoring import Progress
 
 RECALLS = (0.5, 0.9, 0.99)
 SIDE = 64

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from evaluator.config import LoopConfig
-from hygiene.scoring import Progress
+from hygiene.datasets import Progress
 
 Count = Callable[[int], None]
 """Called with how many generations are done that were not before."""

@@ -22,10 +22,10 @@ from evaluator.run_record import read_run, stored_config
 from evaluator.runs import lengthened
 from evaluator.sweep_summary import Runs, compared, summarised
 from evaluator.sweeps import Sweep, run_name
+from hygiene.datasets import Progress
 from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.files import partial_name, write_json, write_text
 from hygiene.ledger import OWN, locked
-from hygiene.scoring import Progress
 
 Arms = Generator[tuple[int, list[Generation]], None, None]
 """(index of the configuration, its generations), in the order in which they are done."""

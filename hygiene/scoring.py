@@ -1,6 +1,6 @@
 """Evidence for every record of a dataset, shard by shard; with a folder to keep it in, work is never done twice."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hygiene import ledger
 from hygiene.codecs.spread import Spread
 from hygiene.datasets import Listing, Reader, Shard
-from hygiene.datasets.base import may_pass
+from hygiene.datasets.base import Progress, may_pass
 from hygiene.detectors.base import RULES, Declared, Detection, Detector, Unreadable, look_at_both
 from hygiene.detectors.keyed import KeyedDetector
 from hygiene.errors import ConfigurationError, UnreadableImage
@@ -21,9 +21,6 @@ from hygiene.looks import Look
 from hygiene.records import Record
 
 Result = TypeVar("Result")
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
 
 Detectors = Key | Detector | Sequence[Key | Detector]
 """What to look for. A key stands for the detector of its `spread` mark."""

@@ -20,9 +20,9 @@ from evaluator.progress import generations_of
 from evaluator.readings import values_of
 from evaluator.sweep_runs import claim_folder, stored_arms, write_csv
 from evaluator.threads import one_thread
+from hygiene.datasets import Progress
 from hygiene.errors import ConfigurationError
 from hygiene.files import read_json, write_json, write_text
-from hygiene.scoring import Progress
 
 CLAIM = "experiment.json"
 

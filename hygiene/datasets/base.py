@@ -1,7 +1,7 @@
 """What every dataset format offers: a listing cut into shards, records read from a shard, records written."""
 
 import hashlib
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +16,10 @@ UNREADABLE_SIDECAR = "sidecar unreadable"
 PASSING = frozenset({"cannot be opened", "cannot be read", "missing", "changed", "out of memory", UNREADABLE_SIDECAR})
 """Kinds of reason that lie in the system and not in a picture's bytes. A permission that is given, or a disk that is
 back, changes no size and no time of change, so records with these are tried again and the others are not."""
+
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, in all)."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +128,8 @@ class Reader(Protocol):
     @property
     def picture(self) -> str: ...
 
-    def listing(self) -> Listing:
-        """What there is to read; ConfigurationError when there is nothing."""
+    def listing(self, progress: Progress | None = None) -> Listing:
+        """What there is to read; ConfigurationError when there is nothing. progress: told after every shard."""
 
     def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
         """One item per record of the shard, in its order. What cannot be read is an item too, and a picture whose

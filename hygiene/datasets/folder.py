@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from hygiene.datasets.base import UNREADABLE_SIDECAR, Listing, Shard, Sink, Writer
+from hygiene.datasets.base import UNREADABLE_SIDECAR, Listing, Progress, Shard, Sink, Writer
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError, UnreadableImage
 from hygiene.records import Entry, Record
@@ -36,7 +36,7 @@ class FolderReader:
     root: Path
     picture: str = ""
 
-    def listing(self) -> Listing:
+    def listing(self, progress: Progress | None = None) -> Listing:
         if self.root.is_dir():
             entries, passed_over = _walk(self.root)
         else:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hygiene.datasets import sharded
-from hygiene.datasets.base import Listing, Shard, Sink, Writer
+from hygiene.datasets.base import Listing, Progress, Shard, Sink, Writer
 from hygiene.datasets.folder import MAX_FILE_BYTES
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
@@ -53,8 +53,8 @@ class ParquetReader:
     picture: str = ""
     others: int = 0
 
-    def listing(self) -> Listing:
-        shards = tuple(self._listed(path) for path in self.paths)
+    def listing(self, progress: Progress | None = None) -> Listing:
+        shards = tuple(self._listed(path) for path in sharded.listed(self.paths, progress))
         rows = (row for shard in shards for row in shard.entries)
         sharded.refuse_flawed(self.root, ((row.id, getattr(row, "flaw", "")) for row in rows))
         return Listing(shards, self.others)

@@ -1,12 +1,12 @@
 """What formats of shards share: every shard is one file, which is written whole under its own name or not at all."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hygiene import files
-from hygiene.datasets.base import Listing, Shard
+from hygiene.datasets.base import Listing, Progress, Shard
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
 
@@ -51,6 +51,14 @@ def below(root: Path, suffix: str) -> tuple[tuple[str, ...], int]:
     names = list(walk(root, complain))
     found = sorted(name for name in names if name.lower().endswith(suffix))
     return tuple(found), len(names) - len(found)
+
+
+def listed(paths: Sequence[str], progress: Progress | None) -> Iterator[str]:
+    """The paths, with `progress` told after what is done with each."""
+    for done, path in enumerate(paths, 1):
+        yield path
+        if progress:
+            progress("list", done, len(paths))
 
 
 def walk(root: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from hygiene.datasets import sharded
-from hygiene.datasets.base import Listing, Shard, Sink, Writer
+from hygiene.datasets.base import Listing, Progress, Shard, Sink, Writer
 from hygiene.datasets.folder import MAX_FILE_BYTES, PICTURE_SUFFIXES
 from hygiene.datasets.tar import ENCODING, END, Member, members_of, padded
 from hygiene.detectors.base import Unreadable
@@ -53,8 +53,8 @@ class WebdatasetReader:
     picture: str = ""
     others: int = 0
 
-    def listing(self) -> Listing:
-        found = [self._listed(path) for path in self.paths]
+    def listing(self, progress: Progress | None = None) -> Listing:
+        found = [self._listed(path) for path in sharded.listed(self.paths, progress)]
         samples = [sample for listed, _ in found for sample in listed]
         sharded.refuse_flawed(self.root, ((sample.id, sample.flaw) for sample in samples))
         shards = (_shard(path, tuple(listed)) for path, (listed, _) in zip(self.paths, found, strict=True))

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from hygiene import engines, files, images, ledger
-from hygiene.datasets import AUTO, Listing, Reader, open_reader
+from hygiene.datasets import AUTO, Listing, Progress, Reader, open_reader
 from hygiene.detectors.base import RULES, Detector, Statement
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import GENERATED, Counts, Rule
 from hygiene.pipeline.score import useful
 from hygiene.policies import Calibration, Policy
-from hygiene.scoring import Detectors, Progress, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
+from hygiene.scoring import Detectors, Scores, ScoreTask, detectors_of, names_of, score_shard, tracked
 from hygiene.splitting import CopyTask, check_outputs, copy_shard, settle, write_lists
 
 
@@ -72,7 +72,7 @@ def filter_dataset(
     named = policies if isinstance(policies, Mapping) else {".": policies}
     _check_policies(named, names_of(made))
     earlier = ledger.claim(pool, out, "filter")
-    listing = reader.listing()
+    listing = reader.listing(progress)
     check_outputs(out, named, reader, listing, lists_only)
     frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
     said = frozenset(declared if any(isinstance(each, ProvenanceDetector) for each in made) else ())

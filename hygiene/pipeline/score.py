@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hygiene import engines, images
-from hygiene.datasets import AUTO, Listing, open_reader
+from hygiene.datasets import AUTO, Listing, Progress, open_reader
 from hygiene.detectors.base import Detection, Unreadable
 from hygiene.detectors.provenance import ProvenanceDetector
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import Evidence
 from hygiene.policies import Calibration
-from hygiene.scoring import Detectors, Progress, ScoreTask, detectors_of, names_of, score_shard, tracked
+from hygiene.scoring import Detectors, ScoreTask, detectors_of, names_of, score_shard, tracked
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def score_dataset(
     input_format, picture: as `hygiene.datasets.open_reader` takes them.
     """
     reader, made = open_reader(Path(source), input_format, picture), detectors_of(detectors)
-    listing = reader.listing().parts
+    listing = reader.listing(progress).parts
     tasks = (ScoreTask(reader, shard, made, max_pixels) for shard in listing.shards)
     with engines.processes(useful(workers, listing)) as run:
         for scored in tracked(run(score_shard, tasks), listing, "score", progress):

@@ -8,14 +8,14 @@ from typing import Any
 
 from hygiene import engines, files, images, ledger
 from hygiene.codecs.spread import Spread
-from hygiene.datasets import AUTO, Listing, Reader, open_reader
+from hygiene.datasets import AUTO, Listing, Progress, Reader, open_reader
 from hygiene.errors import ConfigurationError
 from hygiene.filtering import kind
 from hygiene.keys import Key
 from hygiene.payloads import Payload
 from hygiene.pipeline.score import useful
 from hygiene.provenance import Signer
-from hygiene.scoring import Progress, tracked
+from hygiene.scoring import tracked
 from hygiene.tagging import TagTask, as_line, tag_shard
 
 TAGS = "tags.jsonl"
@@ -70,7 +70,7 @@ def tag_dataset(
     settings |= {"copy_refused": copy_refused, "max_pixels": max_pixels}
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
-    listing = reader.listing()
+    listing = reader.listing(progress)
     _check_names(reader, listing, out)
     frame = ledger.manifest("tag", source, {"settings": settings, "passed_over": listing.passed_over})
     paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]

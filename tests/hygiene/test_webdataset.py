@@ -476,6 +476,7 @@ def test_a_large_shard_is_scored_in_parts_and_written_as_one(world, tmp_path, mo
     stages = []
     filter_dataset(world / "pool", tmp_path / "parts", KEY, MaxP(1e-9), progress=lambda *each: stages.append(each))
     assert [done for stage, done, _ in stages if stage == "score"] == [4, 6, 10, 12]
+    assert stages[:2] == [("list", 1, 2), ("list", 2, 2)]
     scores = {
         path.relative_to(tmp_path / "parts/scores").as_posix()
         for path in (tmp_path / "parts/scores").rglob("*.parquet")
