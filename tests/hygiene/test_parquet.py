@@ -227,9 +227,10 @@ def test_damage_beside_the_picture_makes_a_row_unreadable_once_it_is_to_be_copie
     column = pq.ParquetFile(path).metadata.row_group(0).column(3)
     assert column.path_in_schema.startswith("embedding")
     damage(path, column)
-    report = filter_dataset(path, tmp_path / "out", KEY, MaxP(1e-9))
-    assert (report.outputs[0].counts.kept, report.unreadable) == (3, 3)
-    assert pq.read_table(tmp_path / "out/kept/a.parquet").equals(table.slice(3))
+    for _ in range(2):  # and told again by a run that finds all in its place
+        report = filter_dataset(path, tmp_path / "out", KEY, MaxP(1e-9))
+        assert (report.outputs[0].counts.kept, report.unreadable) == (3, 3)
+        assert pq.read_table(tmp_path / "out/kept/a.parquet").equals(table.slice(3))
 
 
 def test_one_bad_file_does_not_cost_the_others(tmp_path):

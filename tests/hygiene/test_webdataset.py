@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import subprocess
 import tarfile
 import time
@@ -578,3 +579,52 @@ def test_a_member_may_be_called_as_what_tag_writes_and_an_output_not_as_a_shard(
         tag_dataset(source, tmp_path / "out.tar", KEY)
     with pytest.raises(ConfigurationError, match=r"the sample holds png, json, --picture asks for jpg$"):
         tag_dataset(source, tmp_path / "jpg", KEY, picture="jpg")
+
+
+def test_a_stop_between_the_files_of_a_shard_is_not_taken_for_the_earlier_result(tmp_path, monkeypatch):
+    """Tar files are filled up, so that other samples may make files of the same sizes."""
+    pool = write_tar(tmp_path / "pool/0.tar", [(f"{i}.jpg", picture(i, "jpeg", size=40)) for i in range(5)])
+    scored = sorted(each.log10_p for each in score_dataset(pool, KEY))
+    first, second = (MaxP(10 ** ((scored[i] + scored[i + 1]) / 2)) for i in (0, 1))
+    filter_dataset(pool, tmp_path / "out", KEY, first)
+    before, sizes = tree(tmp_path / "out"), {len(content) for content in tree(tmp_path / "out/kept").values()}
+    replace, calls = os.replace, []
+
+    def stopping(old, new):
+        if str(new).endswith("0.tar"):
+            calls.append(new)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        filter_dataset(pool, tmp_path / "out", KEY, second)
+    monkeypatch.undo()
+    assert tree(tmp_path / "out/excluded") != {
+        k.removeprefix("excluded/"): v for k, v in before.items() if "excluded/" in k
+    }
+    assert {len(content) for content in tree(tmp_path / "out/excluded").values()} == sizes
+    filter_dataset(pool, tmp_path / "out", KEY, first)
+    assert tree(tmp_path / "out") == before
+
+
+def test_a_tagged_shard_that_was_cut_or_could_not_be_read_in_part_is_made_again_whole(world, tmp_path):
+    out = tmp_path / "out"
+    tag_dataset(world / "made", out, KEY)
+    before = {name: content for name, content in tree(out).items() if name.endswith(".tar")}
+    (out / "00000.tar").write_bytes(before["00000.tar"][:5000])
+    stored = out / ".hygiene/00001.tar.json"
+    content = json.loads(stored.read_text())
+    content["outcomes"][2] |= {"outcome": "unreadable", "reason": "cannot be read: Input/output error", "bytes": -1}
+    stored.write_text(json.dumps(content))
+    report = tag_dataset(world / "made", out, KEY)
+    assert (report.tagged, report.unreadable) == (12, {})
+    assert {name: content for name, content in tree(out).items() if name.endswith(".tar")} == before
+
+
+def test_an_empty_shard_is_tagged_to_an_empty_one(tmp_path):
+    write_tar(tmp_path / "in/0.tar", [])
+    write_tar(tmp_path / "in/1.tar", [("a.png", picture(0))])
+    assert tag_dataset(tmp_path / "in", tmp_path / "out", KEY).tagged == 1
+    assert (tmp_path / "out/0.tar").read_bytes() == (tmp_path / "in/0.tar").read_bytes()
