@@ -112,9 +112,7 @@ class _Copies:
         self._writers: dict[Outcome, Writer] = {where: reader.writer(folder / where) for where in OUTCOMES}
         self._by_shard = self._writers["kept"].by_shard
         self._record = folder / ledger.OWN / f"{shard.name}.json"
-        self._mark = ledger.fingerprint(
-            shard, {"picture": reader.picture, "places": [outcome(row, rule) for row in rows]}
-        )
+        self._places = [outcome(row, rule) for row in rows]
         self._sinks: dict[Outcome, Sink] = {}
 
     def done(self) -> bool:
@@ -138,7 +136,7 @@ class _Copies:
 
     def _state(self) -> dict[str, Any]:
         return {
-            "fingerprint": self._mark,
+            "fingerprint": ledger.fingerprint(self._shard, {"places": self._places}),
             "bytes": {where: each.state(self._shard) for where, each in self._writers.items()},
         }
 

@@ -1,7 +1,7 @@
 """Tag the pictures of one shard, check each by reading back what was written, and remember the outcomes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from hygiene.datasets import Reader, Shard, Sink, Writer
 from hygiene.datasets.base import may_pass
 from hygiene.detectors.base import Unreadable
 from hygiene.detectors.keyed import KeyedDetector
-from hygiene.detectors.two_keys import TwoKeyDetector
+from hygiene.detectors.two_keys import TwoKeyDetector, embed_both
 from hygiene.errors import TagRefused, UnreadableImage
 from hygiene.keys import Key
 from hygiene.looks import Look
@@ -138,9 +138,7 @@ def _tagged(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:
 
 
 def _embedded(batch: Batch, task: TagTask) -> Batch:
-    """With the mark, and with the twin key's beside it if the two-key rule is to hold."""
-    marked = task.codec.embed(batch, task.key)
-    return replace(task.codec, payload=None).embed(marked, task.key.twin) if task.two_keys else marked
+    return (embed_both if task.two_keys else Spread.embed)(task.codec, batch, task.key)
 
 
 def _already(record: Record, task: TagTask) -> tuple[TagOutcome, bytes]:

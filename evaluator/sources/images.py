@@ -25,8 +25,7 @@ def images(
     squares = Squares(size, colour, reference_share, seed)
     reader = open_reader(Path(path), "folder")
     listing = reader.listing()
-    items = (item for shard in listing.shards for item in reader.read(shard))
-    pixels = squares.loaded(items, listing.records, path)
+    pixels = squares.read(reader, listing, path)
     return squares.source(pixels, classes_of([entry.id for entry in listing.entries()]), repeats)
 
 

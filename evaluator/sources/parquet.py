@@ -31,8 +31,7 @@ def parquet(
     reader = open_reader(Path(path), "parquet", picture)
     listing = reader.listing()
     labels = [_labels(reader.root / shard.name, label) for shard in listing.shards]
-    items = (item for shard in listing.shards for item in reader.read(shard))
-    pixels = squares.loaded(items, listing.records, path)
+    pixels = squares.read(reader, listing, path)
     return squares.source(pixels, _together(labels, label, path), repeats)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluator.sources.arrays import ArraySource, without_copies
+from hygiene.datasets import Listing, Reader
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError, TagRefused, UnreadableImage
 from hygiene.images import decode_raster
@@ -50,6 +51,11 @@ class Squares:
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.size, self.size, 3) if self.colour == "rgb" else (self.size, self.size)
+
+    def read(self, reader: Reader, listing: Listing, where: str) -> NDArray[np.uint8]:
+        """All pictures of a dataset, as `loaded`."""
+        items = (item for shard in listing.shards for item in reader.read(shard))
+        return self.loaded(items, listing.records, where)
 
     def loaded(self, items: Iterator[Record | Unreadable], count: int, where: str) -> NDArray[np.uint8]:
         """All pixels [count, size · size · channels] of `count` pictures; `where` they are, for errors."""

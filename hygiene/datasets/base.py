@@ -117,16 +117,10 @@ class Writer(Protocol):
 
 
 class Reader(Protocol):
-    """Reads one dataset. Small and picklable: every worker gets a copy.
-
-    picture: what was asked for where samples may hold several pictures; empty: there is no question.
-    """
+    """Reads one dataset. Small and picklable: every worker gets a copy."""
 
     @property
     def root(self) -> Path: ...
-
-    @property
-    def picture(self) -> str: ...
 
     def listing(self, progress: Progress | None = None) -> Listing:
         """What there is to read; ConfigurationError when there is nothing. progress: told after every shard."""

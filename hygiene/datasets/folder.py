@@ -34,7 +34,6 @@ class FolderReader:
     """
 
     root: Path
-    picture: str = ""
 
     def listing(self, progress: Progress | None = None) -> Listing:
         if self.root.is_dir():

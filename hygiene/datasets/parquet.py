@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from hygiene.datasets import sharded
-from hygiene.datasets.base import Listing, Progress, Shard, Sink, Writer
+from hygiene.datasets.base import Shard, Sink, Writer
 from hygiene.datasets.folder import MAX_FILE_BYTES
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
-from hygiene.records import Entry, Record
+from hygiene.records import Record
 
 SUFFIX = ".parquet"
 BATCH_ROWS = 64
@@ -24,11 +24,10 @@ GROUP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Entry):
-    """number: of the row in its file, from 0; flaw: why the file cannot be read."""
+class Row(sharded.ShardEntry):
+    """number: of the row in its file, from 0. One with a flaw stands for a file that cannot be read."""
 
     number: int = 0
-    flaw: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +40,12 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class ParquetReader:
-    """Reads the Parquet files `paths` below the folder `root`, in the order given; a row's id is its file and number.
-
-    picture  the column with the pictures; empty: the one that can hold some
-    others   files beside the shards, for the count of what is passed over
+class ParquetReader(sharded.ShardReader):
+    """Reads Parquet files; a row's id is its file and number. `picture` is the column with the pictures; empty: the one
+    that can hold some.
     """
 
-    root: Path
-    paths: tuple[str, ...]
-    picture: str = ""
-    others: int = 0
-
-    def listing(self, progress: Progress | None = None) -> Listing:
-        shards = tuple(self._listed(path) for path in sharded.listed(self.paths, progress))
-        rows = (row for shard in shards for row in shard.entries)
-        sharded.refuse_flawed(self.root, ((row.id, getattr(row, "flaw", "")) for row in rows))
-        return Listing(shards, self.others)
-
-    def _listed(self, path: str) -> Shard:
+    def _listed(self, path: str) -> tuple[Shard, int]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -68,10 +54,11 @@ class ParquetReader:
             with pq.ParquetFile(self.root / path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
         except (OSError, pa.ArrowException) as error:
-            return Shard(path, (Row(path, -1, -1, flaw=_fault(error)),))
+            return Shard(path, (Row(path, -1, -1, flaw=_fault(error)),)), 0
         picture_column(schema, self.picture, self.root / path)
-        rows = (Row(f"{path}/{i}", status.st_size, status.st_mtime_ns, (), i) for i in range(metadata.num_rows))
-        return Shard(path, tuple(rows), _cuts(metadata))
+        size, mtime_ns = status.st_size, status.st_mtime_ns
+        rows = (Row(f"{path}/{i}", size, mtime_ns, number=i) for i in range(metadata.num_rows))
+        return Shard(path, tuple(rows), _cuts(metadata)), 0
 
     def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
         rows = {row.number: row for row in shard.entries if isinstance(row, Row) and not row.flaw}

@@ -1,17 +1,56 @@
 """What formats of shards share: every shard is one file, which is written whole under its own name or not at all."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hygiene import files
 from hygiene.datasets.base import Listing, Progress, Shard
 from hygiene.detectors.base import Unreadable
 from hygiene.errors import ConfigurationError
+from hygiene.records import Entry
 
 PART_RECORDS = 256
 """A larger shard is scored in parts of about so many records: a stopped run loses at most one per worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardEntry(Entry):
+    """A record of a shard. flaw: why it is known without reading it that it cannot be read; empty: it is not."""
+
+    flaw: str = ""
+
+
+@dataclass(frozen=True)
+class ShardReader(ABC):
+    """The part of a `Reader` that does not depend on what is in the files: reads `paths` below the folder `root`, in
+    the order given.
+
+    picture  which picture counts where samples may hold several; empty: it was not asked for
+    others   files beside the shards, for the count of what is passed over
+    """
+
+    root: Path
+    paths: tuple[str, ...]
+    picture: str = ""
+    others: int = 0
+
+    def listing(self, progress: Progress | None = None) -> Listing:
+        found = []
+        for done, path in enumerate(self.paths, 1):
+            found.append(self._listed(path))
+            if progress:
+                progress("list", done, len(self.paths))
+        shards, others = tuple(shard for shard, _ in found), sum(count for _, count in found)
+        _refuse_flawed(self.root, (entry for shard in shards for entry in shard.entries))
+        return Listing(shards, self.others + others)
+
+    @abstractmethod
+    def _listed(self, path: str) -> tuple[Shard, int]:
+        """What a shard holds, as `ShardEntry`s, and how much in it belongs to no record."""
 
 
 class ShardWriter:
@@ -53,14 +92,6 @@ def below(root: Path, suffix: str) -> tuple[tuple[str, ...], int]:
     return tuple(found), len(names) - len(found)
 
 
-def listed(paths: Sequence[str], progress: Progress | None) -> Iterator[str]:
-    """The paths, with `progress` told after what is done with each."""
-    for done, path in enumerate(paths, 1):
-        yield path
-        if progress:
-            progress("list", done, len(paths))
-
-
 def walk(root: Path, onerror: Callable[[OSError], None] | None = None) -> Iterator[str]:
     """The relative paths of the files below `root`. Hidden files and folders are passed over, links to folders not
     followed, and folders that cannot be listed told to `onerror`."""
@@ -93,13 +124,14 @@ def all_unreadable(shard: Shard, reason: str) -> Iterator[Unreadable]:
     return (Unreadable(entry.id, reason) for entry in shard.entries)
 
 
-def refuse_flawed(root: Path, flaws: Iterable[tuple[str, str]]) -> None:
-    """ConfigurationError where every record, (id, why it cannot be read or empty), has a flaw: nothing can be done."""
+def _refuse_flawed(root: Path, entries: Iterable[Entry]) -> None:
+    """ConfigurationError where every record has a flaw: nothing can be done."""
     first = None
-    for id, flaw in flaws:
-        if not flaw:
+    for entry in entries:
+        assert isinstance(entry, ShardEntry)
+        if not entry.flaw:
             return
-        first = first or (id, flaw)
+        first = first or entry
     if first is None:
         raise ConfigurationError(f"{root} holds no records: its shards are empty")
-    raise ConfigurationError(f"{root} holds no record that can be read: {first[0]}: {first[1]}")
+    raise ConfigurationError(f"{root} holds no record that can be read: {first.id}: {first.flaw}")

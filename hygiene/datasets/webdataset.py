@@ -14,64 +14,50 @@ from pathlib import Path
 from typing import IO
 
 from hygiene.datasets import sharded
-from hygiene.datasets.base import Listing, Progress, Shard, Sink, Writer
+from hygiene.datasets.base import Shard, Sink, Writer
 from hygiene.datasets.folder import MAX_FILE_BYTES, PICTURE_SUFFIXES
 from hygiene.datasets.tar import ENCODING, END, Member, members_of, padded
 from hygiene.detectors.base import Unreadable
-from hygiene.records import Entry, Record
+from hygiene.records import Record
 
 SUFFIX = ".tar"
 _NAME = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Sample(Entry):
-    """start..stop: its bytes in the archive; at, length: those of its picture; flaw: why no picture of it is read;
-    common: the headers before it that hold for all samples behind them.
+class Sample(sharded.ShardEntry):
+    """start..stop: its bytes in the archive; at, length: those of its picture; common: the headers before it that hold
+    for all samples behind them.
     """
 
     start: int = 0
     stop: int = 0
     at: int = 0
     length: int = 0
-    flaw: str = ""
     common: bytes = b""
 
 
 @dataclass(frozen=True)
-class WebdatasetReader:
-    """Reads the tar files `paths` below the folder `root`, in the order given.
+class WebdatasetReader(sharded.ShardReader):
+    """Reads tar files.
 
     A sample's id is its shard and the name of its picture in it. Members of a sample that are no pictures travel with
     it; of several pictures `picture` tells the one that counts by its ending (jpg, seg.png).
-
-    others  files beside the shards, for the count of what is passed over
     """
 
-    root: Path
-    paths: tuple[str, ...]
-    picture: str = ""
-    others: int = 0
-
-    def listing(self, progress: Progress | None = None) -> Listing:
-        found = [self._listed(path) for path in sharded.listed(self.paths, progress)]
-        samples = [sample for listed, _ in found for sample in listed]
-        sharded.refuse_flawed(self.root, ((sample.id, sample.flaw) for sample in samples))
-        shards = (_shard(path, tuple(listed)) for path, (listed, _) in zip(self.paths, found, strict=True))
-        return Listing(tuple(shards), self.others + sum(others for _, others in found))
-
-    def _listed(self, path: str) -> tuple[list[Sample], int]:
-        """The samples of a shard, and how many of its members belong to none."""
+    def _listed(self, path: str) -> tuple[Shard, int]:
         try:
             mtime_ns = (self.root / path).stat().st_mtime_ns
             members, fault = members_of(self.root / path)
         except OSError as error:
-            return [Sample(path, -1, -1, flaw=f"cannot be opened: {error.strerror}")], 0
+            return Shard(path, (Sample(path, -1, -1, flaw=f"cannot be opened: {error.strerror}"),)), 0
         samples, others = _samples(path, members, mtime_ns, self.picture.lower().lstrip("."))
         if fault:
             last = samples.pop() if samples else Sample(path, -1, mtime_ns)  # which may have had more members
             samples.append(replace(last, flaw=f"not a whole tar file: {fault}"))
-        return samples, others
+        return Shard(
+            path, tuple(samples), tuple(range(sharded.PART_RECORDS, len(samples), sharded.PART_RECORDS))
+        ), others
 
     def read(self, shard: Shard, sidecars: bool = False) -> Iterator[Record | Unreadable]:
         try:
@@ -139,10 +125,6 @@ class TarSink:
             self._file.close()
 
 
-def _shard(path: str, samples: tuple[Sample, ...]) -> Shard:
-    return Shard(path, samples, tuple(range(sharded.PART_RECORDS, len(samples), sharded.PART_RECORDS)))
-
-
 def _samples(path: str, members: Sequence[Member], mtime_ns: int, picture: str) -> tuple[list[Sample], int]:
     """What belongs to no sample, as hidden members between two of one, parts none."""
     parts = [(*stem_and_ending(member.name), member) for member in members]
@@ -178,7 +160,7 @@ def _sample(
     names = tuple(member.name for _, member in members if member is not found)
     (_, first), (_, last) = members[0], members[-1]
     size = last.stop - first.start
-    return Sample(id, size, mtime_ns, names, first.start, last.stop, found.at, found.size, flaw, first.common)
+    return Sample(id, size, mtime_ns, names, flaw, first.start, last.stop, found.at, found.size, first.common)
 
 
 def _question(members: Sequence[tuple[str, Member]], pictures: Sequence[Member]) -> str:

@@ -7,8 +7,14 @@ a pool with many copies of an unlucky picture loses them all. With two keys both
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hygiene.codecs.base import Batch
+from hygiene.codecs.spread import Spread
 from hygiene.detectors.base import Detection, Part
 from hygiene.detectors.keyed import KeyedDetector
+from hygiene.keys import Key
 from hygiene.looks import Look
 
 
@@ -31,5 +37,15 @@ class TwoKeyDetector:
         """log10 p is twice the weaker mark's: both of two independent keys score so well with probability p²."""
         second = replace(self.first, key=self.first.key.twin, registry=None)
         one, other = self.first.detect(id, look), second.detect(id, look)
-        weaker = max(one.log10_p, other.log10_p)
-        return Detection(id, self.name, 2 * weaker, -2 * weaker, one.finding)
+        log10_p = float(both_log10_p(one.log10_p, other.log10_p))
+        return Detection(id, self.name, log10_p, -log10_p, one.finding)
+
+
+def embed_both(codec: Spread, batch: Batch, key: Key) -> Batch:
+    """`batch` with the marks of `key` and, beside it and without a payload, of its twin."""
+    return replace(codec, payload=None).embed(codec.embed(batch, key), key.twin)
+
+
+def both_log10_p(one: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
+    """log10 p of the two marks together, from that of each: twice the weaker."""
+    return np.asarray(2 * np.maximum(one, other))

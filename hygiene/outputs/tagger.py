@@ -12,6 +12,7 @@ from hygiene.codecs import planes
 from hygiene.codecs.base import Batch
 from hygiene.codecs.spread import REQUIRED_LOG10_P, Spread
 from hygiene.detectors.keyed import told
+from hygiene.detectors.two_keys import both_log10_p, embed_both
 from hygiene.errors import ConfigurationError, TagRefused
 from hygiene.keys import Key
 from hygiene.outputs.leaves import Leaf, leaves_of, rebuilt
@@ -148,14 +149,13 @@ class Tagger:
         return xp.where(there, marked, batch), taggings
 
     def _embedded(self, batch: Batch) -> Batch:
-        """With the mark, and with the twin key's beside it if the two-key rule is to hold."""
-        marked = Spread(self.psnr, payload=self.payload).embed(batch, self.key)
-        return Spread(self.psnr).embed(marked, self.key.twin) if self.two_keys else marked
+        codec = Spread(self.psnr, payload=self.payload)
+        return (embed_both if self.two_keys else Spread.embed)(codec, batch, self.key)
 
     def _log10_p(self, batch: Batch) -> NDArray[np.float64]:
         """As `KeyedDetector` and `TwoKeyDetector` have it."""
         first = Spread().score(batch, self.key).log10_p
-        return 2 * np.maximum(first, Spread().score(batch, self.key.twin).log10_p) if self.two_keys else first
+        return both_log10_p(first, Spread().score(batch, self.key.twin).log10_p) if self.two_keys else first
 
     def _payloads(self, batch: Batch, found: NDArray[np.bool_]) -> list[str]:
         if self.payload is None:

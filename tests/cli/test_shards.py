@@ -15,6 +15,7 @@ from PIL import Image
 from skimage import data
 
 from cli.main import main
+from hygiene.datasets import AUTO, FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs/shards.md").read_text("utf-8")
 
@@ -94,6 +95,11 @@ def test_parquet_goes_the_same_way(folder):
     result = hygiene("filter", "tagged", "clean", "--key", "my.key", "--format", "json")
     assert json.loads(result.stdout)["outputs"][0]["excluded"] == 4
     assert pq.read_table("clean/excluded/part-0.parquet")["n"].to_pylist() == [0, 1, 2, 3]
+
+
+def test_the_formats_to_choose_from_are_those_that_are_read():
+    (option,) = [each for each in main.get_command(None, "filter").params if each.name == "input_format"]
+    assert list(option.type.choices) == [AUTO, *FORMATS]
 
 
 def test_mistakes_are_told_in_one_line(folder):

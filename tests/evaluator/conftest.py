@@ -184,17 +184,8 @@ class TinyPipelines:
         """With a learned variance and another scheduler than DDIM's, as the published ones have them."""
         import diffusers
 
-        sizes = {
-            "num_attention_heads": 2,
-            "attention_head_dim": 4,
-            "in_channels": 4,
-            "out_channels": 8 if learned else 4,
-            "num_layers": 1,
-            "sample_size": 4,
-            "cross_attention_dim": 8,
-            "caption_channels": 24,
-            "use_additional_conditions": False,
-        }
+        sizes = {"cross_attention_dim": 8, "caption_channels": 24, "use_additional_conditions": False}
+        sizes = self._patches(learned) | sizes
         with self._seeded():
             transformer = diffusers.PixArtTransformer2DModel(**{**sizes, **changes})
             noise = self._scheduler("DPMSolverMultistep")
@@ -208,15 +199,7 @@ class TinyPipelines:
         """With a learned variance, as the published ones have it."""
         import diffusers
 
-        sizes = {
-            "num_attention_heads": 2,
-            "attention_head_dim": 4,
-            "in_channels": 4,
-            "out_channels": 8 if learned else 4,
-            "num_layers": 1,
-            "sample_size": 4,
-            "num_embeds_ada_norm": self.classes,
-        }
+        sizes = self._patches(learned) | {"num_embeds_ada_norm": self.classes}
         with self._seeded():
             transformer = diffusers.DiTTransformer2DModel(**{**sizes, **changes})
             pipeline = diffusers.DiTPipeline(transformer, self._autoencoder(3), self._scheduler("DDIM"))
@@ -258,6 +241,17 @@ class TinyPipelines:
             "block_out_channels": (4, 8),
             "norm_num_groups": 4,
             "latent_channels": 4,
+        }
+
+    def _patches(self, learned: bool) -> dict[str, Any]:
+        """Sizes of a transformer; learned: its variance, beside what it says."""
+        return {
+            "num_attention_heads": 2,
+            "attention_head_dim": 4,
+            "in_channels": 4,
+            "out_channels": 8 if learned else 4,
+            "num_layers": 1,
+            "sample_size": 4,
         }
 
     def _level(self, down: str, up: str) -> dict[str, Any]:

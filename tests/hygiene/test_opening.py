@@ -118,9 +118,7 @@ def test_hidden_files_are_passed_over_and_empty_shards_are_nothing_to_read(tmp_p
     tar(tmp_path / ".0.tar")
     tar(tmp_path / "1.tar")
     assert names(open_reader(tmp_path)) == ["1.tar"]
-    (tmp_path / "1.tar").unlink()
-    with tarfile.open(tmp_path / "1.tar", "w"):
-        pass
+    (tmp_path / "1.tar").write_bytes(bytes(tarfile.RECORDSIZE))  # an archive of nothing
     with pytest.raises(ConfigurationError, match="its shards are empty"):
         open_reader(tmp_path).listing()
 
