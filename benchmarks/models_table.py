@@ -2,6 +2,7 @@
 
     python -m benchmarks.models_table                      # on digits, all of MODELS, λ = 1 and .7
     python -m benchmarks.models_table flow vae --seeds 5
+    python -m benchmarks.models_table flow --moments 9000  # models brought to the moments of their training rows
     python -m benchmarks.models_table --banana flow        # 10 000 points of a Rosenbrock density, no feature network;
                                                            # without a title all models but those of pictures
     python -m benchmarks.models_table --pictures /usr/share/datasets/fashion-mnist --grid generators.png
@@ -25,6 +26,7 @@ from benchmarks.models_worlds import Rows, Settings, World, digits, pictures, pl
 from evaluator.metrics import measure
 from evaluator.models import MODELS, make_model
 from evaluator.models.labels import parted, with_labels
+from evaluator.models.matched import matched
 from evaluator.pictures import LEVELS
 from evaluator.run_pictures import REAL, grid
 from evaluator.threads import one_thread
@@ -57,9 +59,15 @@ def medians(runs: list[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.median([run[name] for run in runs])) for name in runs[0]}
 
 
-def generation(name: str, parameters: dict[str, Any], world: World, biases: list[float], seed: int) -> list[Sampled]:
-    """Samples at every bias, with the processor seconds of fitting (once) and of sampling."""
-    rng, model, labels = np.random.default_rng([51, seed]), make_model(name, **parameters), parameters.get("labels", 0)
+def generation(
+    name: str, parameters: dict[str, Any], world: World, biases: list[float], seed: int, moments: int = 0
+) -> list[Sampled]:
+    """Samples at every bias, with the processor seconds of fitting (once) and of sampling.
+
+    moments  samples by which the model is matched, 0 for none
+    """
+    rng, labels = np.random.default_rng([51, seed]), parameters.get("labels", 0)
+    model = matched(make_model(name, **parameters), moments, labels)
     rows = with_labels(*world.training) if labels else world.training.rows
     begun = time.process_time()
     model.fit(rows, rng)
@@ -96,13 +104,16 @@ def asked() -> argparse.Namespace:
     parser.add_argument("titles", nargs="*", metavar="MODEL", help="all when none is given")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--biases", type=float, nargs="+", default=[1.0, 0.7])
+    parser.add_argument("--moments", type=int, default=0, metavar="DRAWS", help="match moments by so many samples")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--banana", action="store_true", help="the plane instead of digits")
     where.add_argument("--pictures", type=Path, metavar="FOLDER", help="IDX files instead of digits")
     parser.add_argument("--grid", type=Path, metavar="FILE", help="draw samples of each at the first bias, a PNG")
     options = parser.parse_args()
-    if options.seeds < 1 or (options.banana and options.grid):
-        parser.error("seeds must be at least 1" if options.seeds < 1 else "points of the plane are no pictures")
+    if options.seeds < 1 or options.moments < 0:
+        parser.error("seeds must be at least 1, moments 0 or more")
+    if options.banana and options.grid:
+        parser.error("points of the plane are no pictures")
     return options
 
 
@@ -133,7 +144,7 @@ def tell(world: World, options: argparse.Namespace) -> None:
     print(line([f"other {REAL} rows", "", *numbers(measured(world, world.other), columns), "", ""]), flush=True)
     strips = {REAL: world.other}
     for title in options.titles or titles:
-        runs = [generation(*titles[title], world, options.biases, seed) for seed in range(options.seeds)]
+        runs = [generation(*titles[title], world, options.biases, s, options.moments) for s in range(options.seeds)]
         for bias, each in zip(options.biases, zip(*runs, strict=True), strict=True):
             found = medians([measured(world, run.rows) for run in each])
             seconds = [rounded(float(np.median([getattr(run, at) for run in each]))) for at in Sampled._fields[1:]]

@@ -29,6 +29,7 @@ model = "kde"             # gaussian, pca_gaussian, mixture, kde, vae, flow, ddp
                           # wgan_gp_images, stylegan2, callable (entry), pipeline (path)
 features = "lenet"        # identity, pca, lenet, onnx (path), inception (path)
 # warm_start = true       # every model goes on from the last one's weights; else from scratch
+# moment_draws = 9000     # so many samples bring each model to the mean and covariance of its training set
 # rows = "float16"        # keeps samples of large pictures in a quarter of the memory; else float64; float32
 
 [filter]

@@ -105,6 +105,8 @@ class LoopConfig:
     keep_samples    raw samples that each generation carries along, for pictures
     warm_start      training goes on from the last generation's weights (fine-tuning) instead of from scratch
     warm_parameters of the model from generation 2 on in a warm start, over its own: fewer steps, for instance
+    moment_draws    samples at λ = 1 by which every trained model is brought to the mean and covariance of its training
+                    set (`models.matched`), so that training takes no variance; 0: models stay as they were trained
     probe_keys      wrong keys that the mark is also looked for with
     rows            type that the loop keeps its rows in: float64; float32; or float16, whose 11 binary digits are finer
                     than the 8 bits of a picture, for large ones. Whatever is computed of them is not narrowed
@@ -130,6 +132,7 @@ class LoopConfig:
     probe_keys: int = 8
     warm_start: bool = False
     warm_parameters: dict[str, Any] = field(default_factory=dict)
+    moment_draws: int = 0
     rows: str = "float64"
     source: Choice = field(default_factory=lambda: Choice("digits_oracle"))
     reference: Choice | None = None
@@ -191,8 +194,9 @@ class LoopConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and `from_dict` take."""
         values = asdict(self)
-        if self.rows == "float64":  # run folders are named by these values, and were before there was a choice
-            del values["rows"]
+        for name, usual in (("rows", "float64"), ("moment_draws", 0)):
+            if values[name] == usual:  # run folders are named by these values, and were before there was a choice
+                del values[name]
         return values
 
     @classmethod

@@ -57,13 +57,17 @@ def _check_values(config: "LoopConfig") -> None:
     _check_name(config.tagging.codec, CODECS, "tagging.codec")
     _check_name(config.processing.format, FORMATS, "processing.format")
     least = {"n_ini": 2, "n_s": 1, "n_r": 0, "generations": 1, "seed": 0, "n_reference": 2}
-    least |= {"max_scrape": 1, "keep_samples": 0, "probe_keys": 0}
+    least |= {"max_scrape": 1, "keep_samples": 0, "probe_keys": 0, "moment_draws": 0}
     for name, bound in least.items():
         value = getattr(config, name)
         _refuse_unless(value >= bound, f"{name} is {value}, expected at least {bound}")
         _refuse_unless(name == "seed" or value <= MOST, f"{name} is {value}, expected at most {MOST}")
     _refuse_unless(config.measured >= 2, f"{config.measured} samples to measure on, expected at least 2: set n_measure")
     _refuse_unless(config.measured <= MOST, f"n_measure is {config.measured}, expected at most {MOST}")
+    _refuse_unless(
+        config.moment_draws != 1,
+        "moment_draws is 1, expected 0 (moments are not matched) or more, best ten times the training set",
+    )
     _refuse_unless(
         0 < config.sampling_bias <= 1,
         f"sampling_bias is {config.sampling_bias}, expected 0 < λ ≤ 1 (1 = unbiased)",

@@ -28,6 +28,7 @@ from evaluator.marking import Marking
 from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows, SamplesInto
 from evaluator.models.labels import parted, with_labels
+from evaluator.models.matched import Matched, matched
 from evaluator.models.plugged import Plugged
 from evaluator.row_parts import RowParts, check_rounding, narrowed, slices
 from evaluator.setup import Setup, carrying, check_choices, measure, prepare
@@ -94,7 +95,8 @@ class LoopRun:
         """The configured generator, or the one that was handed over, untrained."""
         if self.plug is None:
             return new_model(self.config, generation)
-        return Plugged(self.plug, getattr(self.plug, "__qualname__", "the model"), self.config.labels)
+        plugged = Plugged(self.plug, getattr(self.plug, "__qualname__", "the model"), self.config.labels)
+        return matched(plugged, self.config.moment_draws, self.config.labels)
 
     def fitted(self, state: State, last: GenerativeModel | None = None) -> GenerativeModel:
         """A new model, trained on D^t: from scratch, or in a warm start from the weights of the `last` one."""
@@ -223,10 +225,15 @@ class LoopRun:
             generation=t,
             n_real=training.n_real,
             n_synthetic=training.n_synthetic,
-            metrics=measure(config, self.setup, carried),
+            metrics=measure(config, self.setup, carried) | _stretch(model),
             filter=counts,
             mark=self.marking.readings(t, raw, self.setup.held_out, self.rng(t, "adopt_measured")),
             samples=np.array(raw[: config.keep_samples], dtype=np.float64),
             seconds=time.perf_counter() - began,
             state=replace(state, model=model),
         )
+
+
+def _stretch(model: GenerativeModel) -> dict[str, float]:
+    """{"moment_stretch"}: what the deviations of the model's samples were multiplied by; empty where they were not."""
+    return {"moment_stretch": model.stretch} if isinstance(model, Matched) else {}

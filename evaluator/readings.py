@@ -26,6 +26,8 @@ def names_of(config: LoopConfig, generation: int) -> list[str]:
     measured = [name for metric in config.metrics for name in MEASURES.get(metric, ("*",))]
     if config.labels and config.metrics.keys() & {"class_entropy", "class_counts"}:
         measured.append("label_agreement")
+    if config.moment_draws:
+        measured.append("moment_stretch")
     return [*measured, *_of_marks(config, generation), *(_of_filters(config) if generation > 1 else ())]
 
 

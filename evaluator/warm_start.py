@@ -5,12 +5,14 @@ from typing import Any
 from evaluator.config import LoopConfig
 from evaluator.models import GenerativeModel, make_model
 from evaluator.models.base import Trainable, Weights
+from evaluator.models.matched import matched
 from hygiene.errors import ConfigurationError
 
 
 def new_model(config: LoopConfig, generation: int) -> GenerativeModel:
     """The generator of `generation`, untrained."""
-    return make_model(config.model.name, **parameters_of(config, generation))
+    model = make_model(config.model.name, **parameters_of(config, generation))
+    return matched(model, config.moment_draws, config.labels)
 
 
 def parameters_of(config: LoopConfig, generation: int) -> dict[str, Any]:
