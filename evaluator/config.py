@@ -187,6 +187,11 @@ class LoopConfig:
                 "informed tagging brings every sample to the same score: a threshold cannot exclude a share "
                 f"recall = {self.filter.recall} of them, it excludes all; read the realised tpr"
             )
+        if 0 < self.moment_draws < self.size:
+            found.append(
+                f"moment_draws = {self.moment_draws}, fewer than the {self.size} samples of a training set: by so few "
+                f"the map is noisier than what a generation adds by itself; {10 * self.size} are a good number"
+            )
         if self.loop in ("fresh_data", "rising_tide") and self.source.parameters.get("repeats") is True:
             found.append(f"the source {self.source.name!r} repeats: its fresh draws share rows between generations")
         return found

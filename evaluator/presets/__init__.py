@@ -18,6 +18,7 @@ from evaluator.presets.marks_pixels import mark_colours, mark_pixels
 from evaluator.presets.mixture25 import gmm25
 from evaluator.presets.mnist_ddpm import mnist_ddpm
 from evaluator.presets.mnist_wgan import mnist_wgan
+from evaluator.presets.moments_matched import moments_matched
 from evaluator.presets.recall import recall_u_curve
 from evaluator.presets.recall_learned import recall_learned
 from evaluator.presets.rosenbrock import rosenbrock_flow
@@ -35,6 +36,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "mad-mnist-ddpm": mnist_ddpm,
     "mad-mnist-wgan": mnist_wgan,
     "mad-ffhq-stylegan2": ffhq_stylegan2,
+    "mad-moments-matched": moments_matched,
     "recall-u-curve": recall_u_curve,
     "recall-u-curve-learned": recall_learned,
     "mark-amplification": mark_amplification,

@@ -10,6 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.linalg import inv, sqrtm
 
+from evaluator import side_by_side
+from evaluator.arms import run_arms
 from evaluator.config import Choice, LoopConfig
 from evaluator.loop import run_loop
 from evaluator.models import make_model
@@ -17,6 +19,7 @@ from evaluator.models.base import ReadsFiles, Trainable
 from evaluator.models.gaussian import Gaussian
 from evaluator.models.labels import parted, with_labels
 from evaluator.models.matched import Matched, MatchedTrainable, MomentMap, matched
+from evaluator.models.members import fit_side_by_side
 from evaluator.models.plugged import Plugged
 from evaluator.readings import names_of, values_of
 from evaluator.runs import run_in_folder
@@ -96,6 +99,10 @@ def test_of_wide_rows_the_leading_components_are_matched_and_nothing_else_but_th
     np.testing.assert_allclose(
         (moved - moved.mean(axis=0)) @ away, (samples - samples.mean(axis=0)) / 2 @ away, atol=1e-9
     )
+
+
+def test_few_samples_match_few_components() -> None:
+    assert MomentMap.between(mixed(20, 11), mixed(1000, 12)).basis.shape == (D, 20 // 8)
 
 
 @pytest.mark.parametrize("rows", [np.ones((20, 3)), np.zeros((2, 1))])
@@ -187,15 +194,31 @@ def test_a_loop_of_a_model_that_narrows_no_longer_contracts() -> None:
     assert left[20_000] == pytest.approx([1] * 4, abs=0.12)
 
 
-def test_a_run_goes_on_and_side_by_side_to_the_same_lines(whole_and_stopped: Any, tmp_path: Path) -> None:
-    from evaluator.arms import run_arms
+def test_a_loop_of_labelled_rows_matches_the_rows_alone() -> None:
+    model = Choice("ddpm_mlp", {"labels": 10, "steps": 10, "width": 16, "depth": 1, "batch": 16, "sampling_steps": 4})
+    config = replace(CONFIG, model=model, source=Choice("digits"), n_ini=80, n_s=80, generations=2, moment_draws=800)
+    steps = list(run_loop(config))
+    assert [step.n_synthetic for step in steps] == [0, 80]
+    assert all(np.isfinite(step.metrics["frechet_distance"]) for step in steps)
 
+
+def test_a_run_goes_on_and_side_by_side_to_the_same_lines(
+    whole_and_stopped: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = []
+
+    def counted(models: Any, samples: Any, rngs: Any, starts: Any = None) -> None:
+        fit_side_by_side(models, samples, rngs, starts)
+        batches.append((len(models), starts is not None, models[0].steps))
+
+    monkeypatch.setattr(side_by_side, "fit_side_by_side", counted)
     config = replace(CONFIG, model=VAE, n_ini=100, n_s=100, generations=3, moment_draws=300, warm_start=True)
     whole, stopped = whole_and_stopped(config)
     assert whole == stopped
     configs = [config, replace(config, seed=1)]
     run_folders = [tmp_path / name for name in ("a", "b")]
     dict(run_arms(configs, folders=run_folders))
+    assert [each for each in batches if each[2] == VAE.parameters["steps"]] == [(2, warm, 15) for warm in (0, 1, 1)]
     assert (run_folders[0] / "generations.jsonl").read_bytes() == whole
     list(run_in_folder(configs[1], tmp_path / "alone"))
     lines = [(folder / "generations.jsonl").read_bytes() for folder in (run_folders[1], tmp_path / "alone")]
@@ -222,6 +245,13 @@ def test_the_configuration_tells_only_when_it_is_chosen_and_refuses_too_few() ->
     for wrong, told in ((1, "moment_draws is 1, expected 0 "), (-1, "moment_draws is -1"), (10**10, "at most")):
         with pytest.raises(ConfigurationError, match=told):
             replace(CONFIG, moment_draws=wrong)
+
+
+def test_few_draws_are_warned_of() -> None:
+    told = replace(CONFIG, moment_draws=999).warnings()
+    assert [line.partition(",")[0] for line in told] == ["moment_draws = 999"]
+    assert "10000 are a good number" in told[0]
+    assert not CONFIG.warnings() + replace(CONFIG, moment_draws=1000).warnings()
 
 
 def test_samples_that_are_no_numbers_are_told_of() -> None:
