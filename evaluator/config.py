@@ -192,6 +192,11 @@ class LoopConfig:
                 f"moment_draws = {self.moment_draws}, fewer than the {self.size} samples of a training set: by so few "
                 f"the map is noisier than what a generation adds by itself; {10 * self.size} are a good number"
             )
+        if self.moment_draws and self.tagging.mode != "none":
+            found.append(
+                "moment_draws with tagging: a model that has the mean of its training set hands a mark's mean on in "
+                "full, whatever it learned of it"
+            )
         if self.loop in ("fresh_data", "rising_tide") and self.source.parameters.get("repeats") is True:
             found.append(f"the source {self.source.name!r} repeats: its fresh draws share rows between generations")
         return found

@@ -12,7 +12,7 @@ from scipy.linalg import inv, sqrtm
 
 from evaluator import side_by_side
 from evaluator.arms import run_arms
-from evaluator.config import Choice, LoopConfig
+from evaluator.config import Choice, LoopConfig, Tagging
 from evaluator.loop import run_loop
 from evaluator.models import make_model
 from evaluator.models.base import ReadsFiles, Trainable
@@ -252,6 +252,13 @@ def test_few_draws_are_warned_of() -> None:
     assert [line.partition(",")[0] for line in told] == ["moment_draws = 999"]
     assert "10000 are a good number" in told[0]
     assert not CONFIG.warnings() + replace(CONFIG, moment_draws=1000).warnings()
+
+
+def test_marks_that_are_handed_on_by_construction_are_warned_of() -> None:
+    tagging = Tagging(mode="blind")
+    (told,) = replace(CONFIG, moment_draws=10_000, tagging=tagging).warnings()
+    assert told.startswith("moment_draws with tagging")
+    assert not replace(CONFIG, tagging=tagging).warnings()
 
 
 def test_samples_that_are_no_numbers_are_told_of() -> None:
