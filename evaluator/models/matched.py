@@ -5,6 +5,7 @@ sampling bias at λ = 1. A linear map puts it back, so that what is left of the 
 """
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +16,12 @@ from evaluator.geometry import Rows, flaw
 from evaluator.models.base import GenerativeModel, ReadsFiles, SamplesInto, Trainable, Weights
 from evaluator.models.labels import parted
 from evaluator.models.weights import one, part, prefixed
-from evaluator.row_parts import slices
+from evaluator.row_parts import BLOCK, slices
 from hygiene.errors import ConfigurationError
 
 MOST = 256  # principal components that are matched
 ROWS_EACH = 8  # training rows, and samples, per component at least: the variances of fewer are noise as much as data
+LEAST_AT_ONCE = 1000  # samples: a batch of fewer takes hardly less time
 NARROWEST = 1e-3  # of the largest deviation: fourth powers must stay within double precision
 FARTHEST = 4.0  # that a direction is stretched: where samples hardly vary, a map would only enlarge their noise
 
@@ -42,16 +44,20 @@ class MomentMap:
     stretch: float
 
     @classmethod
-    def between(cls, samples: Rows, training: Rows) -> "MomentMap":
-        """The map that brings rows `samples` [m, d] to the mean and covariance of rows `training` [n, d]."""
+    def between(cls, samples: Iterable[Rows], draws: int, training: Rows) -> "MomentMap":
+        """The map that brings `samples`, blocks of in all `draws` rows [m, d], to the mean and covariance of rows
+        `training` [n, d]."""
         target, covariance = moments(training)
         variances, directions = covariance.principal()
         wide = np.sqrt(variances) > NARROWEST * np.sqrt(variances[0])
-        kept = min(MOST, max(min(len(training), len(samples)) // ROWS_EACH, 1), int(wide.sum()))
+        kept = min(MOST, max(min(len(training), draws) // ROWS_EACH, 1), int(wide.sum()))
         basis = np.ascontiguousarray(directions[:, :kept])
-        source = samples.mean(axis=0)
-        scores = (samples - source) @ basis
-        own = scores.T @ scores / (len(scores) - 1)
+        total, scores = np.zeros_like(target), []
+        for block in samples:
+            away = block - target
+            total += away.sum(axis=0)
+            scores.append(away @ basis)
+        source, own = target + total / draws, np.cov(np.concatenate(scores), rowvar=False).reshape(kept, kept)
         stretch = math.sqrt(variances[:kept].sum() / np.trace(own)) if kept and np.trace(own) > 0 else 1.0
         return cls(source, target, basis, _least_moving(own, variances[:kept]), stretch)
 
@@ -108,13 +114,19 @@ class Matched:
 
     def match(self, samples: Rows, rng: np.random.Generator) -> None:
         """Make the map of a model that was trained on `samples` [n, d] elsewhere."""
-        rows = np.asarray(samples)
-        drawn = np.empty((self._draws, rows.shape[1]))
-        _draw(self.model, drawn, 1.0, rng)
-        drawn = parted(drawn, self._labels)[0]
-        if told := flaw(drawn):
-            raise ConfigurationError(f"its moments cannot be matched: samples are {told}")
-        self._map = MomentMap.between(drawn, parted(rows, self._labels)[0].astype(np.float64, copy=False))
+        training = parted(np.asarray(samples), self._labels)[0].astype(np.float64, copy=False)
+        self._map = MomentMap.between(self._drawn(training.shape[1], rng), self._draws, training)
+
+    def _drawn(self, columns: int, rng: np.random.Generator) -> Iterator[Rows]:
+        """All draws at λ = 1, without labels, in blocks of rows [m, columns]."""
+        at_once = max(LEAST_AT_ONCE, BLOCK // columns)
+        for start in range(0, self._draws, at_once):
+            rows = np.empty((min(at_once, self._draws - start), columns + bool(self._labels)))
+            _draw(self.model, rows, 1.0, rng)
+            block = parted(rows, self._labels)[0]
+            if told := flaw(block):
+                raise ConfigurationError(f"its moments cannot be matched: samples are {told}")
+            yield block
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d]."""

@@ -54,9 +54,14 @@ def mixed(n: int, seed: int, shift: float = 0.0, spread: float = 0.25) -> Floats
     return shift + rng.standard_normal((n, D)) @ (np.eye(D) + spread * rng.standard_normal((D, D)))
 
 
+def between(samples: Floats, training: Floats) -> MomentMap:
+    """Of samples that come in two blocks, unequal ones."""
+    return MomentMap.between(np.split(samples, [len(samples) // 3]), len(samples), training)
+
+
 def test_the_map_gives_the_moments_and_is_the_one_that_moves_least() -> None:
     samples, training = mixed(3000, 0, shift=3, spread=0.15), mixed(2000, 1, spread=0.15)
-    found = MomentMap.between(samples, training)
+    found = between(samples, training)
     moved = found(samples)
     np.testing.assert_allclose(moved.mean(axis=0), training.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(np.cov(moved.T), np.cov(training.T), atol=1e-12)
@@ -68,7 +73,7 @@ def test_the_map_gives_the_moments_and_is_the_one_that_moves_least() -> None:
 
 def test_rows_that_have_the_moments_stay_where_they_are() -> None:
     rows = mixed(500, 2)
-    found = MomentMap.between(rows, rows)
+    found = between(rows, rows)
     np.testing.assert_allclose(found(rows), rows, atol=1e-10)
     assert found.stretch == pytest.approx(1)
 
@@ -77,7 +82,7 @@ def test_no_direction_is_stretched_beyond_four_and_any_is_narrowed() -> None:
     training = mixed(2000, 3, spread=0)
     for narrowest in (1e-9, 0.0):
         samples = mixed(2000, 4, spread=0) * [narrowest, 0.2, 1, 1, 1, 300]
-        found = MomentMap.between(samples, training)
+        found = between(samples, training)
         stretches = np.linalg.eigvalsh(found.basis @ found.change @ found.basis.T) + 1
         assert stretches.max() == pytest.approx(4, rel=1e-3)
         assert stretches.min() == pytest.approx(1 / 300, rel=0.1)
@@ -89,7 +94,7 @@ def test_of_wide_rows_the_leading_components_are_matched_and_nothing_else_but_th
     rng = np.random.default_rng(5)
     deviations = np.r_[np.full(8, 10.0), np.full(192, 0.1)]
     training, samples = (rng.standard_normal((n, 200)) * deviations for n in (64, 90))
-    found = MomentMap.between(2 + samples / 2, training)
+    found = between(2 + samples / 2, training)
     moved = found(2 + samples / 2)
     assert found.basis.shape == (200, 64 // 8)
     np.testing.assert_allclose(moved.mean(axis=0), training.mean(axis=0), atol=1e-10)
@@ -102,12 +107,12 @@ def test_of_wide_rows_the_leading_components_are_matched_and_nothing_else_but_th
 
 
 def test_few_samples_match_few_components() -> None:
-    assert MomentMap.between(mixed(20, 11), mixed(1000, 12)).basis.shape == (D, 20 // 8)
+    assert between(mixed(20, 11), mixed(1000, 12)).basis.shape == (D, 20 // 8)
 
 
 @pytest.mark.parametrize("rows", [np.ones((20, 3)), np.zeros((2, 1))])
 def test_rows_that_are_all_the_same_give_their_mean(rows: Floats) -> None:
-    found = MomentMap.between(np.random.default_rng(0).standard_normal((50, rows.shape[1])), rows)
+    found = between(np.random.default_rng(0).standard_normal((50, rows.shape[1])), rows)
     assert found.basis.shape[1] == 0
     assert found(np.full_like(rows, 7.0)).mean() - 7 == pytest.approx(rows.mean(), abs=1)
 
@@ -137,6 +142,22 @@ def test_draws_that_are_counted_out_are_drawn() -> None:
     assert asked == [(123, 1.0)]
     plain = Counted()
     assert matched(plain, 0) is plain
+
+
+def test_wide_samples_are_drawn_some_at_a_time() -> None:
+    asked: list[int] = []
+
+    def wide(n: int, rng: np.random.Generator) -> Floats:
+        asked.append(n)
+        return 3 + 0.5 * rng.standard_normal((n, 1)) * np.ones(5000)
+
+    training = 2 * np.random.default_rng(0).standard_normal((40, 1)) * np.ones(5000)
+    model = matched(Plugged(wide, "wide"), 2500)
+    model.fit(training, np.random.default_rng(1))
+    assert asked == [1000, 1000, 500]
+    drawn = model.sample(3000, 1.0, np.random.default_rng(2))
+    assert drawn.mean() == pytest.approx(training.mean(), abs=0.2)
+    assert drawn.std() == pytest.approx(training.std(ddof=1), rel=0.1)
 
 
 def test_labels_stay_with_their_rows() -> None:
