@@ -20,6 +20,7 @@ def test_a_pair_differs_in_the_draws_alone(scale: str) -> None:
         assert isinstance(arm, LoopArm)
         assert isinstance(other, LoopArm)
         assert (arm.config.sampling_bias, arm.config.loop) == (1.0, "fully_synthetic")
+        assert arm.config.moment_draws == 0
         assert replace(arm.config, moment_draws=DRAWS) == other.config
         assert arm.seeds == other.seeds
 
