@@ -20,7 +20,7 @@ from evaluator.row_parts import BLOCK, slices
 from hygiene.errors import ConfigurationError
 
 MOST = 256  # principal components that are matched
-ROWS_EACH = 8  # training rows, and samples, per component at least: the variances of fewer are noise as much as data
+ROWS_EACH = 4  # training rows, and samples, per component at least: the variances of fewer are noise as much as data
 LEAST_AT_ONCE = 1000  # samples: a batch of fewer takes hardly less time
 NARROWEST = 1e-3  # of the largest deviation: fourth powers must stay within double precision
 FARTHEST = 4.0  # that a direction is stretched: where samples hardly vary, a map would only enlarge their noise
