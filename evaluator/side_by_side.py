@@ -22,7 +22,7 @@ from evaluator.models.base import Rows
 from evaluator.models.ddpm_mlp import DdpmMlp
 from evaluator.models.flow import Flow
 from evaluator.models.labels import with_labels
-from evaluator.models.matched import Matched, matched
+from evaluator.models.matched import Matched
 from evaluator.models.members import Member, fit_side_by_side
 from evaluator.models.vae import Vae
 from evaluator.models.wgan_gp import WganGp
@@ -186,27 +186,23 @@ def _together(group: Sequence[Job]) -> list[GenerativeModel] | None:
     keys = tuple(sorted(parameters.items()))
     if len(group) == 1 or not exact(config.model.name, keys, first.training_set.shape[1], len(group)):
         return None
-    models = [SIDE_BY_SIDE[config.model.name](**parameters) for _ in group]
+    models = [job.run.new_model(job.state.generation) for job in group]
     rows = [cast(Rows, job.state.training_set) for job in group]  # parts are an array to numpy, and so to a model
     rngs = [job.run.rng(job.state.generation, "fit") for job in group]
     try:
         starts = [warm_weights(job.state.generation, _plain(job.last)) for job in group] if group[0].warm else None
-        fit_side_by_side(models, rows, rngs, starts)
-        return [_matched(*each) for each in zip(group, models, rows, rngs, strict=True)]
+        fit_side_by_side([cast(Member[Any], _plain(model)) for model in models], rows, rngs, starts)
+        for model, seen, rng in zip(models, rows, rngs, strict=True):
+            if isinstance(model, Matched):
+                model.match(seen, rng)
     except ConfigurationError:
         return None
+    return models
 
 
 def _plain(model: GenerativeModel | None) -> GenerativeModel | None:
+    """What learns."""
     return model.model if isinstance(model, Matched) else model
-
-
-def _matched(job: Job, learned: GenerativeModel, rows: Rows, rng: np.random.Generator) -> GenerativeModel:
-    """The model that has `learned` from rows [n, d] as its loop samples it."""
-    model = matched(learned, job.run.config.moment_draws, job.run.config.labels)
-    if isinstance(model, Matched):
-        model.match(rows, rng)
-    return model
 
 
 @cache

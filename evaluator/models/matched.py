@@ -7,7 +7,7 @@ sampling bias at λ = 1. A linear map puts it back, so that what is left of the 
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Matched:
         _draw(self.model, rows, sampling_bias, rng)
         self._move(rows)
 
-    def files(self) -> Any:
+    def files(self) -> dict[str, Path]:
         """Of the model, where it is made of some."""
         return self.model.files() if isinstance(self.model, ReadsFiles) else {}
 
@@ -156,10 +156,7 @@ class MatchedTrainable(Matched):
 
     def fit(self, samples: Rows, rng: np.random.Generator, start: Weights | None = None) -> None:
         """As `Matched`; on from `start`, of which the map is made anew."""
-        if start is None:
-            self.model.fit(samples, rng)
-        else:
-            self.model.fit(samples, rng, part(start, "model"))
+        self.model.fit(samples, rng, None if start is None else part(start, "model"))
         self.match(samples, rng)
 
     def weights(self) -> Weights:

@@ -10,7 +10,8 @@ import numpy as np
 
 from evaluator.config import Choice, LoopConfig
 from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Panel, Preset, Series, median_curve
-from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL, SIGNS, change, told
+from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL, changed, signed, told
+from evaluator.presets.trends import at
 
 N = 900
 DRAWS = 10 * N
@@ -68,19 +69,15 @@ def _config(model: Choice, kind: str, generations: int) -> LoopConfig:
 def _rows(name: str, generations: int) -> list[Comparison]:
     """MAD's signs for both kinds, how far the two are apart in the end, and what was put back."""
     rows = [
-        Comparison(
-            f"change of {told(metric)}, {_label(name, kind)}",
-            partial(_changed, _label(name, kind), metric),
-            sign=EXPECTED[metric],
-            source=SIGNS,
-        )
+        signed(f"change of {told(metric)}, {arm}", partial(changed, arm, metric), EXPECTED[metric])
         for kind in (TRAINED, MATCHED)
+        for arm in [_label(name, kind)]
         for metric in METRICS
     ]
     rows += [
         Comparison(
             f"{told(metric)} at t = {generations}, {_label(name, MATCHED)} less {TRAINED}",
-            partial(_apart, name, metric),
+            partial(_apart, name, metric, generations),
             sign=-EXPECTED[metric] if metric != PRECISION else None,
             source="less bias, less lost" if metric != PRECISION else "",
         )
@@ -89,13 +86,10 @@ def _rows(name: str, generations: int) -> list[Comparison]:
     return [*rows, Comparison(f"stretch per generation, {_label(name, MATCHED)}", partial(_stretch, name))]
 
 
-def _changed(arm: str, metric: str, measured: Measured) -> Estimate:
-    return Estimate.of(change(measured[arm][metric]))
-
-
-def _apart(name: str, metric: str, measured: Measured) -> Estimate:
-    ends = (measured[_label(name, kind)][metric][:, -1] for kind in (MATCHED, TRAINED))
-    return Estimate.of(np.subtract(*ends))
+def _apart(name: str, metric: str, generation: int, measured: Measured) -> Estimate:
+    return Estimate.of(
+        np.subtract(*(at(measured, _label(name, kind), metric, generation) for kind in (MATCHED, TRAINED)))
+    )
 
 
 def _stretch(name: str, measured: Measured) -> Estimate:

@@ -51,7 +51,7 @@ def changes(signs: Signs, stays: float = 0.0) -> list[Comparison]:
     return [
         signed(
             f"change of {told(metric)}, {told(label(loop, bias))}",
-            partial(_changed, label(loop, bias), metric),
+            partial(changed, label(loop, bias), metric),
             sign,
             stays,
         )
@@ -69,7 +69,8 @@ def signed(what: str, measure: Callable[[Measured], Estimate], sign: int | None,
     return Comparison(what, measure, sign=sign, source=SIGNS)
 
 
-def _changed(arm: str, metric: str, measured: Measured) -> Estimate:
+def changed(arm: str, metric: str, measured: Measured) -> Estimate:
+    """`change` of a metric of an arm."""
     return Estimate.of(change(measured[arm][metric]))
 
 
