@@ -73,6 +73,10 @@ CASES = (
     replace(INFORMED, told="half informed, 500 steps", parameters={"steps": 500}),
     replace(INFORMED, told="half informed, 4000 steps", parameters={"steps": 4000}),
     *OWN,
+    *(
+        replace(case, told=f"{case.told}, 20 components", parameters={"components": 20})
+        for case in (BLIND, INFORMED, replace(INFORMED, told="a quarter informed", share=0.25), *OWN)
+    ),
     *(replace(case, model="flow") for case in (INFORMED, *OWN)),
     *(replace(ANCHORED, model=name) for name in ("vae", "ddpm_mlp", "flow", "wgan_gp")),
 )

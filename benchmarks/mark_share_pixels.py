@@ -5,11 +5,13 @@ Marks are mean residuals in units of one tagging, less those of the twin of the 
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluator.collapse import bootstrap_interval
 from evaluator.loop import LoopRun
 from evaluator.models.vae import Vae
 from evaluator.pixel_codecs import PixelCodec
@@ -25,9 +27,10 @@ ARMS = {
     "rivagan": "mark-amplification-colours",
 }
 """Codec -> the experiment in which it is beside fresh data."""
+PRIORS = (0, 20)  # components
 REPEATS = 5
 HEADER = (
-    *("codec", "seed", "mark learned from", "rebuilt", "sampled", "sampled / learned from"),
+    *("codec", "components", "mark learned from", "rebuilt", "sampled", "sampled / learned from", "95 % interval"),
     *("on the synthetic side: other real rows rebuilt", "other synthetic rows rebuilt", "sampled", "sampled, twin"),
 )
 
@@ -39,11 +42,16 @@ class Second(NamedTuple):
     shares: Rows
 
 
-def second(arms: Mapping[str, object], label: str, seed: int) -> Second:
-    """What generation 2 of an arm learned from, its rebuilt training rows, its samples."""
+def second(arms: Mapping[str, object], label: str, components: int, seed: int) -> Second:
+    """What generation 2 of an arm learned from, its rebuilt training rows, its samples.
+
+    components  of the prior
+    """
     arm = arms[label]
     assert isinstance(arm, LoopArm)
-    config = replace(arm.config, seed=seed)
+    chosen = arm.config.model
+    prior = {**chosen.parameters, "components": components}
+    config = replace(arm.config, model=replace(chosen, parameters=prior), seed=seed)
     setup = prepare(config)
     run, rng = LoopRun(config, setup), np.random.default_rng([54, seed])
     _, _, state = run.next_step(None, None)
@@ -72,13 +80,20 @@ def boundary(low: Rows, high: Rows) -> tuple[Rows, float]:
 
 
 def pixels(seeds: int) -> Iterator[str]:
-    """The table's rows, one per codec and seed."""
+    """The table's rows, one per codec and prior: means of the seeds, and the interval that their differences leave."""
     yield f"| {' | '.join(HEADER)} |"
     yield "| --- " + "| ---: " * (len(HEADER) - 1) + "|"
-    for codec, experiment in ARMS.items():
+    for (codec, experiment), components in product(ARMS.items(), PRIORS):
         arms = make_preset(experiment, "paper").arms
+        marks, sides = [], []
         for seed in range(seeds):
-            tagged, twin = (second(arms, f"vae, {codec}, fresh_data, {way}", seed) for way in ("blind", "untagged"))
-            learned, rebuilt, sampled = tagged.residuals - twin.residuals
-            cells = (learned, rebuilt, sampled, sampled / learned, *tagged.shares, twin.shares[2])
-            yield f"| `{codec}` | {seed} | {' | '.join(f'{each:.2f}' for each in cells)} |"
+            tagged, twin = (
+                second(arms, f"vae, {codec}, fresh_data, {way}", components, seed) for way in ("blind", "untagged")
+            )
+            marks.append(tagged.residuals - twin.residuals)
+            sides.append([*tagged.shares, twin.shares[2]])
+        learned, _, sampled = np.array(marks).T
+        low, high = (1 + end / learned.mean() for end in bootstrap_interval(sampled - learned))
+        cells = (*np.mean(marks, axis=0), sampled.mean() / learned.mean())
+        told = " | ".join(f"{each:.2f}" for each in cells), " | ".join(f"{each:.2f}" for each in np.mean(sides, axis=0))
+        yield f"| `{codec}` | {components} | {told[0]} | {low:.2f} to {high:.2f} | {told[1]} |"

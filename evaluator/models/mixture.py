@@ -48,23 +48,8 @@ class Mixture:
         self.mean, covariance = moments(rows, len(rows))
         variances, self.basis = covariance.principal()
         self.residual = np.sqrt(variances[self.dimensions :])
-        self._fit_mixture((rows - self.mean) @ self.basis[:, : self.dimensions], rng)
-
-    def _fit_mixture(self, scores: Rows, rng: np.random.Generator) -> None:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.mixture import GaussianMixture
-
-        # one scale for all: the ridge then means the same before and after the data has contracted
-        scale = max(float(scores.std()), float(np.finfo(np.float64).tiny))
-        seed = int(rng.integers(2**31))
-        model = GaussianMixture(self.components, reg_covar=RIDGE, max_iter=50, random_state=seed)
-        with warnings.catch_warnings(), one_thread():  # k-means would spin on every core: 4 times slower, or 50
-            # EM stopped early, or fewer distinct rows than components, still leaves a valid mixture
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(scores / scale)
-        self.weights = model.weights_
-        self.centres = scale * model.means_
-        self.roots = scale * np.linalg.cholesky(model.covariances_)
+        scores = (rows - self.mean) @ self.basis[:, : self.dimensions]
+        self.weights, self.centres, self.roots = gaussian_mixture(scores, self.components, int(rng.integers(2**31)))
 
     def sample(self, n: int, sampling_bias: float, rng: np.random.Generator) -> Rows:
         """`n` draws [n, d], in random order."""
@@ -76,3 +61,18 @@ class Mixture:
         scores = self.centres[chosen] + np.einsum("nij,nj->ni", self.roots[chosen], noise[:, :kept])
         drawn: Rows = self.mean + np.hstack([scores, noise[:, kept:] * self.residual]) @ self.basis.T
         return drawn
+
+
+def gaussian_mixture(rows: Rows, components: int, seed: int) -> tuple[Rows, Rows, Rows]:
+    """Weights [components], centres [components, d] and roots [components, d, d], lower, of the covariances, by EM."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    # one scale for all: the ridge then means the same before and after the data has contracted
+    scale = max(float(rows.std()), float(np.finfo(np.float64).tiny))
+    model = GaussianMixture(components, reg_covar=RIDGE, max_iter=50, random_state=seed)
+    with warnings.catch_warnings(), one_thread():  # k-means would spin on every core: 4 times slower, or 50
+        # EM stopped early, or fewer distinct rows than components, still leaves a valid mixture
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(rows / scale)
+    return model.weights_, scale * model.means_, scale * np.linalg.cholesky(model.covariances_)

@@ -143,6 +143,8 @@ class TestEveryModel:
             ("vae", {"latent": 0}),
             ("vae", {"batch": 0}),
             ("vae", {"rate": 0.0}),
+            ("vae", {"components": -1}),
+            ("vae", {"components": 501}),
             ("wgan_gp", {"critic_steps": 0}),
             ("wgan_gp", {"rate": 0.0}),
             ("wgan_gp", {"depth": 0}),

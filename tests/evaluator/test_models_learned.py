@@ -13,6 +13,7 @@ from evaluator.models.couplings import Couplings
 from evaluator.models.ddpm_mlp import DdpmMlp
 from evaluator.models.ddpm_unet import DdpmUnet
 from evaluator.models.flow import Flow
+from evaluator.models.latent_mixture import LatentMixture
 from evaluator.models.members import fit_side_by_side
 from evaluator.models.noise import Diffusion
 from evaluator.models.principal import Principal
@@ -337,6 +338,60 @@ class TestVae:
         tail = rows[rows[:, 0] > MEAN[0] + 2 * np.sqrt(COVARIANCE[0, 0])]
         np.testing.assert_allclose(model.rebuilt(tail, rng).mean(axis=0), tail.mean(axis=0), atol=1)
         assert relative(np.cov(model.rebuilt(rows, rng).T), np.cov(rows.T)) < 0.1
+
+    def test_a_mixture_of_latents_leaves_gaps_empty(self) -> None:
+        """Two clouds and nothing between them: draws from N(0, I) are decoded to what lies there."""
+        between = []
+        for components in (0, 4):
+            rng = np.random.default_rng(16)
+            sides = np.where(rng.random(2_000) < 0.75, -4.0, 4.0)
+            rows = sides[:, None] * [1, 1, 0] + rng.standard_normal((2_000, 3)) * [0.5, 0.5, 1]
+            model = Vae(latent=2, steps=600, width=32, depth=1, rate=0.01, batch=128, components=components)
+            model.fit(rows, rng)
+            drawn = model.sample(20_000, 1.0, rng)
+            between.append((np.abs(drawn[:, 0]) < 2).mean())
+        assert between[0] > 0.05 > 0.01 > between[1]
+        assert (drawn[:, 0] < 0).mean() == pytest.approx(0.75, abs=0.03)
+        assert relative(np.cov(drawn.T), np.cov(rows.T)) < 0.1
+
+
+class TestLatentMixture:
+    CENTRES = np.array([[-5.0, 0.0], [5.0, 0.0], [0.0, 9.0]])
+    WEIGHTS = np.array([0.2, 0.3, 0.5])
+
+    def known(self) -> tuple[LatentMixture, list[torch.Generator]]:
+        """Fitted to the draws of a mixture whose numbers are known."""
+        sources = [torch.Generator().manual_seed(seed) for seed in (17, 18)]
+        rng = np.random.default_rng(19)
+
+        def draw() -> torch.Tensor:
+            chosen = rng.choice(3, p=self.WEIGHTS, size=(2, 1000))
+            return torch.from_numpy(self.CENTRES[chosen] + rng.standard_normal((2, 1000, 2)) * [1, 0.5]).float()
+
+        mixture = LatentMixture(2, 3, 2)
+        mixture.fit(draw, sources)
+        return mixture, sources
+
+    def test_a_known_mixture_is_found_for_every_member(self) -> None:
+        mixture, _ = self.known()
+        for member in range(2):
+            shares, centres, roots = (each[member].numpy() for each in mixture.buffers())
+            order = [int(np.linalg.norm(centres - centre, axis=1).argmin()) for centre in self.CENTRES]
+            np.testing.assert_allclose(shares[order], self.WEIGHTS, atol=0.03)
+            np.testing.assert_allclose(centres[order], self.CENTRES, atol=0.15)
+            np.testing.assert_allclose(
+                roots @ roots.swapaxes(1, 2), np.broadcast_to(np.diag([1, 0.25]), (3, 2, 2)), atol=0.12
+            )
+
+    @pytest.mark.parametrize("bias", [1.0, 0.5])
+    def test_a_bias_scales_covariances_and_sharpens_shares(self, bias: float) -> None:
+        mixture, sources = self.known()
+        drawn = mixture.sample(40_000, bias, sources[0])[0].numpy()
+        nearest = np.linalg.norm(drawn[:, None] - self.CENTRES, axis=2).argmin(axis=1)
+        shares = self.WEIGHTS ** (1 / bias) / (self.WEIGHTS ** (1 / bias)).sum()
+        np.testing.assert_allclose(np.bincount(nearest) / len(drawn), shares, atol=0.03)
+        for index in range(3):
+            np.testing.assert_allclose(np.cov(drawn[nearest == index].T), bias * np.diag([1, 0.25]), atol=0.12)
 
 
 class TestWganGp:

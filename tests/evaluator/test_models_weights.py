@@ -57,6 +57,19 @@ def test_every_model_that_is_learned_by_steps_can_be_stored() -> None:
     assert not isinstance(make_model("kde"), Trainable)
 
 
+def test_the_mixture_of_a_vaes_latents_is_stored_with_it() -> None:
+    """And a VAE of another prior takes it for another model's."""
+    model = made("vae", components=3)
+    model.fit(clouds(200), np.random.default_rng(1))
+    again, plain = made("vae", components=3), made("vae")
+    again.restore(model.weights())
+    np.testing.assert_array_equal(drawn(again), drawn(model))
+    with pytest.raises(ConfigurationError, match=r"not of this model's sizes: parts\.prior\.\w+ is \(1, 3"):
+        plain.restore(model.weights())
+    with pytest.raises(ConfigurationError, match=r"parts\.prior\.\w+ is missing"):
+        again.restore(learned("vae").weights())
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_restored_weights_sample_the_same_to_the_bit(name: str) -> None:
     again = made(name)

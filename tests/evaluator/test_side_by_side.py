@@ -43,6 +43,7 @@ TINY: dict[str, dict[str, Any]] = {
     "ddpm_mlp": {"steps": 15, "width": 16, "depth": 1, "batch": 16, "sampling_steps": 4},
     "flow": {"steps": 10, "layers": 2, "width": 16, "depth": 1, "batch": 16},
     "vae": {"steps": 15, "latent": 3, "width": 16, "depth": 1, "batch": 16},
+    "vae, mixture": {"steps": 15, "latent": 3, "width": 16, "depth": 1, "batch": 16, "components": 3},
     "wgan_gp": {"steps": 8, "critic_steps": 1, "latent": 3, "width": 16, "depth": 1, "batch": 16},
 }
 
@@ -115,7 +116,7 @@ def test_a_warm_start_goes_on_with_the_numbers_that_a_first_fit_leaves(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream that training reads has drawn first weights before, in `ddpm_mlp`; in no other model."""
-    model, rows = make_model(name, **TINY[name]), np.random.default_rng(2).normal(size=(40, 6))
+    model, rows = make_model(chosen(name).name, **TINY[name]), np.random.default_rng(2).normal(size=(40, 6))
     model.fit(rows, np.random.default_rng(0))
     untouched = generators([np.random.default_rng(1)])[0].get_state()
     positions: list[bool] = []
@@ -203,8 +204,12 @@ def test_groups_are_of_equal_models_and_spread_over_workers() -> None:
     assert max(map(len, grouped([replace(CONFIG, seed=seed) for seed in range(40)], 1))) == side_by_side.MOST
 
 
+def chosen(title: str) -> Choice:
+    return Choice(title.split(",")[0], TINY[title])
+
+
 def made(name: str, members: int, **changes: Any) -> list[Member[Any]]:
-    return [side_by_side.SIDE_BY_SIDE[name](**TINY[name], **changes) for _ in range(members)]
+    return [side_by_side.SIDE_BY_SIDE[chosen(name).name](**TINY[name], **changes) for _ in range(members)]
 
 
 def rows_of(members: int, d: int, first: int = 0) -> list[Rows]:
@@ -225,7 +230,7 @@ def assert_learned_the_same(one: Member[Any], other: Member[Any]) -> None:
 
 
 def test_the_table_is_walked() -> None:
-    assert TINY.keys() == side_by_side.SIDE_BY_SIDE.keys()
+    assert {chosen(title).name for title in TINY} == side_by_side.SIDE_BY_SIDE.keys()
 
 
 @pytest.mark.parametrize("d", [2, 11])
@@ -259,9 +264,9 @@ def test_members_hold_nothing_of_each_other(name: str) -> None:
     assert all(tensor.untyped_storage().nbytes() == 4 * tensor.numel() for tensor in together[1].networks.parameters())
 
 
-@pytest.mark.parametrize("name", ["flow", "vae", "wgan_gp"])
+@pytest.mark.parametrize("name", ["flow", "vae", "vae, mixture", "wgan_gp"])
 def test_run_folders_of_every_model_are_those_of_single_runs(name: str, tmp_path: Path, batches: list[int]) -> None:
-    config = replace(CONFIG, model=Choice(name, TINY[name]), warm_start=True, generations=2)
+    config = replace(CONFIG, model=chosen(name), warm_start=True, generations=2)
     configs = [replace(config, seed=seed) for seed in range(3)]
     together, alone = ([tmp_path / kind / str(seed) for seed in range(3)] for kind in ("together", "alone"))
     for each, folder in zip(configs, alone, strict=True):
@@ -275,11 +280,11 @@ def test_run_folders_of_every_model_are_those_of_single_runs(name: str, tmp_path
 def test_a_member_that_fails_costs_no_other(name: str) -> None:
     """A start of another size: of the batch, and then of that member alone."""
     setup = prepare(CONFIG)
-    config = replace(CONFIG, model=Choice(name, TINY[name]), warm_start=True)
+    config = replace(CONFIG, model=chosen(name), warm_start=True)
     runs = [LoopRun(replace(config, seed=seed), setup) for seed in range(3)]
     rows = runs[0].initial
     last = made(name, 3)
-    last[1] = side_by_side.SIDE_BY_SIDE[name](**{**TINY[name], "width": 24})
+    last[1] = side_by_side.SIDE_BY_SIDE[chosen(name).name](**{**TINY[name], "width": 24})
     for model, rng in zip(last, streams(3), strict=True):
         model.fit(rows, rng)
     jobs = [Job(run, State(2, rows, RowParts((rows[:0],))), model) for run, model in zip(runs, last, strict=True)]
