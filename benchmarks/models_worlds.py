@@ -32,6 +32,8 @@ DIGITS: Settings = {
         "ddpm_unet",
         {"labels": CLASSES, "order": 2, "sampling_steps": 15, "prediction": "epsilon"},
     ),
+    "flow, 16 dimensions": ("flow", {"dimensions": 16, "noise": 0.2, "steps": 3000}),
+    "vae, 20 components": ("vae", {"components": 20}),
 }
 PICTURES: Settings = {
     "mixture, 100 components": ("mixture", {"components": 100, "dimensions": 128}),
@@ -40,8 +42,8 @@ PICTURES: Settings = {
         "ddpm_unet",
         {"labels": CLASSES, "order": 2, "sampling_steps": 15, "batch": 32, "steps": 3000},
     ),
-    "flow, larger": ("flow", {"dimensions": 128, "width": 256, "steps": 6000}),
-    "vae, longer": ("vae", {"latent": 32, "steps": 8000}),
+    "flow, larger": ("flow", {"layers": 16, "width": 128, "steps": 4000}),
+    "vae, 20 components": ("vae", {"components": 20}),
     "wgan_gp, wide": ("wgan_gp", {"width": 512}),
     "wgan_gp_images, wide": ("wgan_gp_images", {"width": 32, "steps": 4000, "rate": 8e-3}),
     "stylegan2, slower": ("stylegan2", {"rate": 1e-2}),
