@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from evaluator.models.mixture import gaussian_mixture
 
 DRAWS = 6000  # of latents that a mixture is fitted to
+AT_ONCE = 4096  # samples, as each takes a matrix
 
 
 class LatentMixture(nn.Module):
@@ -41,6 +42,7 @@ class LatentMixture(nn.Module):
         shares = torch.softmax(torch.log(self.shares[0].double()) / sampling_bias, dim=0)
         chosen = torch.multinomial(shares, n, replacement=True, generator=source)
         noise = torch.randn(n, self.centres.shape[2], generator=source)
-        moved = torch.einsum("nij,nj->ni", self.roots[0][chosen], noise)
+        parts = zip(torch.split(chosen, AT_ONCE), torch.split(noise, AT_ONCE), strict=True)
+        moved = torch.cat([torch.einsum("nij,nj->ni", self.roots[0][each], drawn) for each, drawn in parts])
         latents: Tensor = self.centres[0][chosen] + sampling_bias**0.5 * moved
         return latents[None]
