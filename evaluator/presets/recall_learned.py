@@ -13,6 +13,7 @@ from evaluator.config import Choice, Filter, LoopConfig
 from evaluator.optimum import least
 from evaluator.presets.base import Comparison, Estimate, LoopArm, Measured, Panel, Preset, Series, mean_curve, settled
 from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
+from evaluator.presets.worth import worth
 
 N_REAL, N_SYNTHETIC = 100, 900
 RECALLS = (0.0, 0.5, 0.8, 0.9, 0.95, 1.0)
@@ -94,10 +95,10 @@ def _rows(model: str, bias: float, last: int) -> list[Comparison]:
     ]
     if bias == 1:
         return rows
-    worth = f"real samples per generation that do without a filter what one of recall {USUAL:g} does, {where}"
+    what = f"real samples per generation that do without a filter what one of recall {USUAL:g} does, {where}"
     return [
         *rows,
-        Comparison(worth, partial(_worth, model, bias, last)),
+        Comparison(what, partial(_worth, model, bias, last)),
         *(
             Comparison(
                 f"distance at f = {LOSS:g} over that at 0, {where}, r = {r:g}", partial(_cost, model, bias, last, r)
@@ -127,24 +128,9 @@ def _best(model: str, bias: float, last: int, metric: str, sign: int, measured: 
 
 
 def _worth(model: str, bias: float, last: int, measured: Measured) -> Estimate:
-    """Where the distance over n_r, straight between points in logarithms, falls to that behind the filter."""
     counts = (N_REAL, *MORE_REAL)
-    wanted = settled(measured, _label(model, bias, USUAL), DISTANCE, last)
     curves = np.stack([settled(measured, _label(model, bias, n_real=n), DISTANCE, last) for n in counts], axis=1)
-    if (curves[:, 0] <= wanted).any():
-        return Estimate.of([np.nan], f"with {counts[0]} a seed has less already")
-    found = [_crossing(np.log(counts), np.log(curve), np.log(each)) for curve, each in zip(curves, wanted, strict=True)]
-    return Estimate.of(np.exp(found), f"with {counts[-1]} a seed has still more")
-
-
-def _crossing(x: Series, falling: Series, level: float) -> float:
-    """The x at which `falling` comes down to `level` for the first time; NaN where it does not."""
-    below = np.flatnonzero(falling <= level)
-    if not len(below):
-        return np.nan
-    at = below[0]
-    share = (falling[at - 1] - level) / (falling[at - 1] - falling[at])
-    return float(x[at - 1] + share * (x[at] - x[at - 1]))
+    return worth(counts, curves, settled(measured, _label(model, bias, USUAL), DISTANCE, last))
 
 
 def _cost(model: str, bias: float, last: int, recall: float, measured: Measured) -> Estimate:

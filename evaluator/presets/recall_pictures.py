@@ -1,0 +1,261 @@
+"""How much filtering helps where the filter is real: pictures that carry a mark, and a detector that reads it.
+
+The fresh-data loop of recall-u-curve on pictures: one in ten of a pool is real and fresh, the others are the last
+generation's, tagged, and pass the detector at a threshold that was calibrated to a recall, once, on generation 1.
+Beside it the filter that every other experiment with a recall has, which drops that share of the tagged ones at random.
+Every loop tags, so that two of them differ by what is filtered and by nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from evaluator.config import Choice, Filter, LoopConfig, Processing, Tagging
+from evaluator.optimum import least
+from evaluator.presets.base import (
+    Comparison,
+    Estimate,
+    LoopArm,
+    Measured,
+    Panel,
+    Preset,
+    Series,
+    mean_curve,
+    median_curve,
+    quotient,
+    settled,
+)
+from evaluator.presets.data import mnist_or_like
+from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
+from evaluator.presets.worth import worth
+
+BIASES = (0.8, 1.0)
+USUAL = 0.9  # the recall to compare others with
+MAX_P = 1e-6
+PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
+JPEG = Processing("jpeg", quality=75)
+LAW, ALIKE = "the Gaussian loop, §6", "only the recall counts"
+NONE, DETECTOR, SIMULATED = "no filter", "detector", "simulated"
+TAIL = "p ≤ 1e-6"
+COMPRESSED, COMPRESSED_TAIL, COMPRESSED_USUAL = (f"JPEG, {each}" for each in (NONE, TAIL, f"{DETECTOR} {USUAL:g}"))
+
+
+@dataclass(frozen=True)
+class Size:
+    """One scale of the experiment.
+
+    recalls    that the filters are asked for
+    more_real  real samples per generation where nothing is filtered, beside n_real
+    last       generations at the end that are averaged
+    steps      of training; None: the model's own
+    """
+
+    n_real: int
+    n_synthetic: int
+    generations: int
+    last: int
+    seeds: int
+    recalls: tuple[float, ...]
+    more_real: tuple[int, ...]
+    steps: int | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        return (self.n_real, *self.more_real)
+
+
+SIZES = {
+    "small": Size(60, 540, 4, 2, 2, (0.5, 0.9), (240,), 200),
+    "paper": Size(200, 1800, 8, 3, 3, (0.5, 0.8, 0.9, 0.95, 0.99), (400, 800, 1600, 3200)),
+}
+
+
+def recall_pictures(scale: str, data: Path | None = None) -> Preset:
+    """recall-u-curve-pictures."""
+    size, pictures = SIZES[scale], mnist_or_like(data)
+    return Preset(
+        "recall-u-curve-pictures",
+        f"A VAE of {pictures.told}: {size.n_real} fresh real pictures per generation and a filter in front of "
+        f"{size.n_synthetic} synthetic ones, tagged by spread at {PSNR:g} dB: means of the last {size.last} of "
+        f"{size.generations} generations.",
+        {
+            label: LoopArm(config, size.seeds)
+            for bias in BIASES
+            for label, config in _arms(size, pictures.source, bias).items()
+        },
+        [row for bias in BIASES for row in _rows(size, bias)],
+        partial(_panels, size),
+        pictures.lacks,
+    )
+
+
+def _label(bias: float, way: str, recall: float | None = None, n_real: int | None = None) -> str:
+    asked = "" if recall is None else f" {recall:g}"
+    return f"λ = {bias:g}, {way}{asked}" + ("" if n_real is None else f", n_r = {n_real}")
+
+
+def _arms(size: Size, source: Choice, bias: float) -> dict[str, LoopConfig]:
+    """By label; JPEG and more real data only with a sampling bias, where a filter pays."""
+    make = partial(_config, size, source, bias)
+    arms = {_label(bias, NONE): make(Filter())}
+    for recall in size.recalls:
+        arms[_label(bias, DETECTOR, recall)] = make(Filter(DETECTOR, recall=recall))
+        arms[_label(bias, SIMULATED, recall)] = make(Filter(SIMULATED, tpr=recall))
+    arms[_label(bias, SIMULATED, 1.0)] = make(Filter(SIMULATED, tpr=1.0))
+    arms[_label(bias, TAIL)] = make(Filter(DETECTOR, max_p=MAX_P))
+    if bias < 1:
+        arms[_label(bias, COMPRESSED)] = make(Filter(), processing=JPEG)
+        arms[_label(bias, COMPRESSED_USUAL)] = make(Filter(DETECTOR, recall=USUAL), processing=JPEG)
+        arms[_label(bias, COMPRESSED_TAIL)] = make(Filter(DETECTOR, max_p=MAX_P), processing=JPEG)
+        arms |= {_label(bias, NONE, n_real=n): make(Filter(), n_real=n) for n in size.more_real}
+    return arms
+
+
+def _config(
+    size: Size,
+    source: Choice,
+    bias: float,
+    chosen: Filter,
+    n_real: int | None = None,
+    processing: Processing | None = None,
+) -> LoopConfig:
+    steps = {} if size.steps is None else {"steps": size.steps}
+    return LoopConfig(
+        loop="fresh_data",
+        n_ini=size.n_real + size.n_synthetic,
+        n_r=size.n_real if n_real is None else n_real,
+        n_s=size.n_synthetic,
+        generations=size.generations,
+        sampling_bias=bias,
+        n_measure=900,
+        n_reference=900,
+        probe_keys=0,
+        source=source,
+        features=Choice("lenet"),
+        model=Choice("vae", {"components": 20, **steps}),
+        tagging=Tagging("blind", codec="spread", psnr=PSNR),
+        filter=chosen,
+        processing=processing or Processing(),
+        metrics={"frechet": {}, "manifold": {}},
+    )
+
+
+def _rows(size: Size, bias: float) -> list[Comparison]:
+    grids = {kind: _grid(size, bias, kind) for kind in (DETECTOR, SIMULATED)}
+    usual = _label(bias, DETECTOR, USUAL)
+    unfiltered, all_out = _label(bias, NONE), _label(bias, SIMULATED, 1.0)
+    rows = [
+        Comparison(f"{told} with the least distance, {kind}, λ = {bias:g}", partial(_best, size, grid))
+        for (kind, grid), told in zip(grids.items(), ("asked recall", "recall"), strict=True)
+    ]
+    rows += [
+        _less(size, usual, unfiltered, -1 if bias < 1 else None),
+        _less(size, _label(bias, TAIL), unfiltered, -1 if bias < 1 else None),
+        _less(size, all_out, _label(bias, SIMULATED, USUAL), 1 if bias < 1 else None),
+        _less(size, all_out, unfiltered, 1 if bias == 1 else None),
+    ]
+    rows += [
+        Comparison(
+            f"distance, detector over simulated, recall {recall:g}, λ = {bias:g}",
+            partial(_over, size, _label(bias, DETECTOR, recall), _label(bias, SIMULATED, recall)),
+            expected=1.0,
+            tolerance=0.1,
+            source=ALIKE,
+        )
+        for recall in size.recalls
+    ]
+    detectors = [*(_label(bias, DETECTOR, recall) for recall in size.recalls), _label(bias, TAIL)]
+    if bias < 1:
+        compressed = [_label(bias, each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]
+        rows += [_less(size, each, _label(bias, COMPRESSED), -1) for each in compressed]
+        detectors += compressed
+    rows += [
+        Comparison(f"realised {told} in the end, {each}", partial(_mean, size, each, metric))
+        for each in detectors
+        for metric, told in (("tpr", "recall"), ("fpr", "share of real ones excluded"))
+    ]
+    if bias < 1:
+        rows += [
+            Comparison(
+                f"real samples per generation that do without a filter what it does, {each}",
+                partial(_worth, size, bias, each),
+            )
+            for each in (usual, _label(bias, TAIL))
+        ]
+    return rows
+
+
+def _grid(size: Size, bias: float, kind: str) -> Mapping[float, str]:
+    """recall -> arm, from no filter on."""
+    recalls = size.recalls if kind == DETECTOR else (*size.recalls, 1.0)
+    return {0.0: _label(bias, NONE)} | {recall: _label(bias, kind, recall) for recall in recalls}
+
+
+def _table(size: Size, grid: Mapping[float, str], metric: str, measured: Measured) -> Series:
+    """[seeds, recalls]."""
+    return np.stack([settled(measured, arm, metric, size.last) for arm in grid.values()], axis=1)
+
+
+def _best(size: Size, grid: Mapping[float, str], measured: Measured) -> Estimate:
+    best = least(list(grid), _table(size, grid, DISTANCE, measured))
+    return Estimate(best.point, best.low, best.high)
+
+
+def _less(size: Size, arm: str, other: str, sign: int | None) -> Comparison:
+    def measure(measured: Measured) -> Estimate:
+        return Estimate.of(np.subtract(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
+
+    what = f"distance, {arm}, less that of {other.split(', ', 1)[1]}"
+    return Comparison(what, measure, sign=sign, source="" if sign is None else LAW)
+
+
+def _over(size: Size, arm: str, other: str, measured: Measured) -> Estimate:
+    return Estimate.of(quotient(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
+
+
+def _mean(size: Size, arm: str, metric: str, measured: Measured) -> Estimate:
+    return Estimate.of(settled(measured, arm, metric, size.last))
+
+
+def _worth(size: Size, bias: float, arm: str, measured: Measured) -> Estimate:
+    unfiltered = {size.n_real: _label(bias, NONE)} | {n: _label(bias, NONE, n_real=n) for n in size.more_real}
+    curves = np.stack([settled(measured, each, DISTANCE, size.last) for each in unfiltered.values()], axis=1)
+    return worth(size.counts, curves, settled(measured, arm, DISTANCE, size.last))
+
+
+def _panels(size: Size, measured: Measured) -> list[Panel]:
+    """Over the recall asked for, by kind of filter; and the recall that a detector has, generation by generation."""
+    names = {DISTANCE: "Fréchet distance", PRECISION: "manifold precision", RECALL: "manifold recall"}
+    panels = [
+        Panel(
+            f"λ = {bias:g}",
+            "recall asked for",
+            name,
+            [
+                mean_curve(kind, list(grid), _table(size, grid, metric, measured))
+                for kind in (DETECTOR, SIMULATED)
+                for grid in [_grid(size, bias, kind)]
+            ],
+            log_y=metric == DISTANCE,
+        )
+        for metric, name in names.items()
+        for bias in BIASES
+    ]
+    return panels + [
+        Panel(
+            f"realised, λ = {bias:g}",
+            "generation",
+            "share of tagged pictures excluded",
+            [
+                *(
+                    median_curve(f"asked {recall:g}", measured[_label(bias, DETECTOR, recall)]["tpr"], recall)
+                    for recall in size.recalls
+                ),
+                median_curve(TAIL, measured[_label(bias, TAIL)]["tpr"]),
+            ],
+        )
+        for bias in BIASES
+    ]
