@@ -33,6 +33,7 @@ from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
 from evaluator.presets.worth import worth
 
 BIASES = (0.8, 1.0)
+MODELS: Mapping[str, Choice] = {"mixture": Choice("mixture"), "vae": Choice("vae", {"components": 20})}
 USUAL = 0.9  # the recall to compare others with
 MAX_P = 1e-6
 PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
@@ -50,9 +51,9 @@ class Size:
     recalls    that the filters are asked for
     more_real  real samples per generation where nothing is filtered, beside n_real
     last       generations at the end that are averaged
-    steps      of training; None: the model's own
     """
 
+    models: tuple[str, ...]
     n_real: int
     n_synthetic: int
     generations: int
@@ -60,7 +61,6 @@ class Size:
     seeds: int
     recalls: tuple[float, ...]
     more_real: tuple[int, ...]
-    steps: int | None = None
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -68,8 +68,8 @@ class Size:
 
 
 SIZES = {
-    "small": Size(60, 540, 4, 2, 2, (0.5, 0.9), (240,), 200),
-    "paper": Size(200, 1800, 8, 3, 3, (0.5, 0.8, 0.9, 0.95, 0.99), (400, 800, 1600, 3200)),
+    "small": Size(("mixture",), 60, 540, 4, 2, 2, (0.5, 0.9), (240,)),
+    "paper": Size(("mixture", "vae"), 200, 1800, 8, 3, 3, (0.5, 0.8, 0.9, 0.95, 0.99), (400, 800, 1600, 3200)),
 }
 
 
@@ -78,51 +78,52 @@ def recall_pictures(scale: str, data: Path | None = None) -> Preset:
     size, pictures = SIZES[scale], mnist_or_like(data)
     return Preset(
         "recall-u-curve-pictures",
-        f"A VAE of {pictures.told}: {size.n_real} fresh real pictures per generation and a filter in front of "
+        f"Generators of {pictures.told}: {size.n_real} fresh real pictures per generation and a filter in front of "
         f"{size.n_synthetic} synthetic ones, tagged by spread at {PSNR:g} dB: means of the last {size.last} of "
         f"{size.generations} generations.",
         {
             label: LoopArm(config, size.seeds)
+            for model in size.models
             for bias in BIASES
-            for label, config in _arms(size, pictures.source, bias).items()
+            for label, config in _arms(size, pictures.source, model, bias).items()
         },
-        [row for bias in BIASES for row in _rows(size, bias)],
+        [row for model in size.models for bias in BIASES for row in _rows(size, model, bias)],
         partial(_panels, size),
         pictures.lacks,
     )
 
 
-def _label(bias: float, way: str, recall: float | None = None, n_real: int | None = None) -> str:
+def _label(model: str, bias: float, way: str, recall: float | None = None, n_real: int | None = None) -> str:
     asked = "" if recall is None else f" {recall:g}"
-    return f"λ = {bias:g}, {way}{asked}" + ("" if n_real is None else f", n_r = {n_real}")
+    return f"{model}, λ = {bias:g}, {way}{asked}" + ("" if n_real is None else f", n_r = {n_real}")
 
 
-def _arms(size: Size, source: Choice, bias: float) -> dict[str, LoopConfig]:
+def _arms(size: Size, source: Choice, model: str, bias: float) -> dict[str, LoopConfig]:
     """By label; JPEG and more real data only with a sampling bias, where a filter pays."""
-    make = partial(_config, size, source, bias)
-    arms = {_label(bias, NONE): make(Filter())}
+    make, label = partial(_config, size, source, model, bias), partial(_label, model, bias)
+    arms = {label(NONE): make(Filter())}
     for recall in size.recalls:
-        arms[_label(bias, DETECTOR, recall)] = make(Filter(DETECTOR, recall=recall))
-        arms[_label(bias, SIMULATED, recall)] = make(Filter(SIMULATED, tpr=recall))
-    arms[_label(bias, SIMULATED, 1.0)] = make(Filter(SIMULATED, tpr=1.0))
-    arms[_label(bias, TAIL)] = make(Filter(DETECTOR, max_p=MAX_P))
+        arms[label(DETECTOR, recall)] = make(Filter(DETECTOR, recall=recall))
+        arms[label(SIMULATED, recall)] = make(Filter(SIMULATED, tpr=recall))
+    arms[label(SIMULATED, 1.0)] = make(Filter(SIMULATED, tpr=1.0))
+    arms[label(TAIL)] = make(Filter(DETECTOR, max_p=MAX_P))
     if bias < 1:
-        arms[_label(bias, COMPRESSED)] = make(Filter(), processing=JPEG)
-        arms[_label(bias, COMPRESSED_USUAL)] = make(Filter(DETECTOR, recall=USUAL), processing=JPEG)
-        arms[_label(bias, COMPRESSED_TAIL)] = make(Filter(DETECTOR, max_p=MAX_P), processing=JPEG)
-        arms |= {_label(bias, NONE, n_real=n): make(Filter(), n_real=n) for n in size.more_real}
+        arms[label(COMPRESSED)] = make(Filter(), processing=JPEG)
+        arms[label(COMPRESSED_USUAL)] = make(Filter(DETECTOR, recall=USUAL), processing=JPEG)
+        arms[label(COMPRESSED_TAIL)] = make(Filter(DETECTOR, max_p=MAX_P), processing=JPEG)
+        arms |= {label(NONE, n_real=n): make(Filter(), n_real=n) for n in size.more_real}
     return arms
 
 
 def _config(
     size: Size,
     source: Choice,
+    model: str,
     bias: float,
     chosen: Filter,
     n_real: int | None = None,
     processing: Processing | None = None,
 ) -> LoopConfig:
-    steps = {} if size.steps is None else {"steps": size.steps}
     return LoopConfig(
         loop="fresh_data",
         n_ini=size.n_real + size.n_synthetic,
@@ -135,7 +136,7 @@ def _config(
         probe_keys=0,
         source=source,
         features=Choice("lenet"),
-        model=Choice("vae", {"components": 20, **steps}),
+        model=MODELS[model],
         tagging=Tagging("blind", codec="spread", psnr=PSNR),
         filter=chosen,
         processing=processing or Processing(),
@@ -143,34 +144,35 @@ def _config(
     )
 
 
-def _rows(size: Size, bias: float) -> list[Comparison]:
-    grids = {kind: _grid(size, bias, kind) for kind in (DETECTOR, SIMULATED)}
-    usual = _label(bias, DETECTOR, USUAL)
-    unfiltered, all_out = _label(bias, NONE), _label(bias, SIMULATED, 1.0)
+def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
+    where, label = f"{model}, λ = {bias:g}", partial(_label, model, bias)
+    grids = {kind: _grid(size, model, bias, kind) for kind in (DETECTOR, SIMULATED)}
+    usual = label(DETECTOR, USUAL)
+    unfiltered, all_out = label(NONE), label(SIMULATED, 1.0)
     rows = [
-        Comparison(f"{told} with the least distance, {kind}, λ = {bias:g}", partial(_best, size, grid))
+        Comparison(f"{told} with the least distance, {kind}, {where}", partial(_best, size, grid))
         for (kind, grid), told in zip(grids.items(), ("asked recall", "recall"), strict=True)
     ]
     rows += [
         _less(size, usual, unfiltered, -1 if bias < 1 else None),
-        _less(size, _label(bias, TAIL), unfiltered, -1 if bias < 1 else None),
-        _less(size, all_out, _label(bias, SIMULATED, USUAL), 1 if bias < 1 else None),
+        _less(size, label(TAIL), unfiltered, -1 if bias < 1 else None),
+        _less(size, all_out, label(SIMULATED, USUAL), 1 if bias < 1 else None),
         _less(size, all_out, unfiltered, 1 if bias == 1 else None),
     ]
     rows += [
         Comparison(
-            f"distance, detector over simulated, recall {recall:g}, λ = {bias:g}",
-            partial(_over, size, _label(bias, DETECTOR, recall), _label(bias, SIMULATED, recall)),
+            f"distance, detector over simulated, recall {recall:g}, {where}",
+            partial(_over, size, label(DETECTOR, recall), label(SIMULATED, recall)),
             expected=1.0,
             tolerance=0.1,
             source=ALIKE,
         )
         for recall in size.recalls
     ]
-    detectors = [*(_label(bias, DETECTOR, recall) for recall in size.recalls), _label(bias, TAIL)]
+    detectors = [*(label(DETECTOR, recall) for recall in size.recalls), label(TAIL)]
     if bias < 1:
-        compressed = [_label(bias, each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]
-        rows += [_less(size, each, _label(bias, COMPRESSED), -1) for each in compressed]
+        compressed = [label(each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]
+        rows += [_less(size, each, label(COMPRESSED), -1) for each in compressed]
         detectors += compressed
     rows += [
         Comparison(f"realised {told} in the end, {each}", partial(_mean, size, each, metric))
@@ -181,17 +183,17 @@ def _rows(size: Size, bias: float) -> list[Comparison]:
         rows += [
             Comparison(
                 f"real samples per generation that do without a filter what it does, {each}",
-                partial(_worth, size, bias, each),
+                partial(_worth, size, model, bias, each),
             )
-            for each in (usual, _label(bias, TAIL))
+            for each in (usual, label(TAIL))
         ]
     return rows
 
 
-def _grid(size: Size, bias: float, kind: str) -> Mapping[float, str]:
+def _grid(size: Size, model: str, bias: float, kind: str) -> Mapping[float, str]:
     """recall -> arm, from no filter on."""
     recalls = size.recalls if kind == DETECTOR else (*size.recalls, 1.0)
-    return {0.0: _label(bias, NONE)} | {recall: _label(bias, kind, recall) for recall in recalls}
+    return {0.0: _label(model, bias, NONE)} | {recall: _label(model, bias, kind, recall) for recall in recalls}
 
 
 def _table(size: Size, grid: Mapping[float, str], metric: str, measured: Measured) -> Series:
@@ -208,7 +210,7 @@ def _less(size: Size, arm: str, other: str, sign: int | None) -> Comparison:
     def measure(measured: Measured) -> Estimate:
         return Estimate.of(np.subtract(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
 
-    what = f"distance, {arm}, less that of {other.split(', ', 1)[1]}"
+    what = f"distance, {arm}, less that of {other.split(', ', 2)[2]}"
     return Comparison(what, measure, sign=sign, source="" if sign is None else LAW)
 
 
@@ -220,8 +222,10 @@ def _mean(size: Size, arm: str, metric: str, measured: Measured) -> Estimate:
     return Estimate.of(settled(measured, arm, metric, size.last))
 
 
-def _worth(size: Size, bias: float, arm: str, measured: Measured) -> Estimate:
-    unfiltered = {size.n_real: _label(bias, NONE)} | {n: _label(bias, NONE, n_real=n) for n in size.more_real}
+def _worth(size: Size, model: str, bias: float, arm: str, measured: Measured) -> Estimate:
+    unfiltered = {size.n_real: _label(model, bias, NONE)} | {
+        n: _label(model, bias, NONE, n_real=n) for n in size.more_real
+    }
     curves = np.stack([settled(measured, each, DISTANCE, size.last) for each in unfiltered.values()], axis=1)
     return worth(size.counts, curves, settled(measured, arm, DISTANCE, size.last))
 
@@ -235,9 +239,10 @@ def _panels(size: Size, measured: Measured) -> list[Panel]:
             "recall asked for",
             name,
             [
-                mean_curve(kind, list(grid), _table(size, grid, metric, measured))
+                mean_curve(f"{model}, {kind}", list(grid), _table(size, grid, metric, measured))
+                for model in size.models
                 for kind in (DETECTOR, SIMULATED)
-                for grid in [_grid(size, bias, kind)]
+                for grid in [_grid(size, model, bias, kind)]
             ],
             log_y=metric == DISTANCE,
         )
@@ -246,16 +251,17 @@ def _panels(size: Size, measured: Measured) -> list[Panel]:
     ]
     return panels + [
         Panel(
-            f"realised, λ = {bias:g}",
+            f"realised, {model}, λ = {bias:g}",
             "generation",
             "share of tagged pictures excluded",
             [
                 *(
-                    median_curve(f"asked {recall:g}", measured[_label(bias, DETECTOR, recall)]["tpr"], recall)
+                    median_curve(f"asked {recall:g}", measured[_label(model, bias, DETECTOR, recall)]["tpr"], recall)
                     for recall in size.recalls
                 ),
-                median_curve(TAIL, measured[_label(bias, TAIL)]["tpr"]),
+                median_curve(TAIL, measured[_label(model, bias, TAIL)]["tpr"]),
             ],
         )
+        for model in size.models
         for bias in BIASES
     ]

@@ -4,32 +4,38 @@ import numpy as np
 import pytest
 
 from evaluator.presets import make_preset
-from evaluator.presets.recall_pictures import SIZES
+from evaluator.presets.recall_pictures import MODELS, SIZES
 
 SEEDS, GENERATIONS = 3, 8
+KINDS = ("detector", "simulated")
 NONE, TAIL = "no filter", "p ≤ 1e-6"
 DRIFT = 0.02  # of a detector's recall, which is what its distance goes by
 USUAL_P = 0.6  # the recall of p ≤ 1e-6
 
 
 def setting(label):
-    """Of an arm's label: λ, whether there is JPEG, kind of filter, recall asked for, n_r."""
-    bias, *rest = label.split(", ")
+    """Of an arm's label: model, λ, whether there is JPEG, kind of filter, recall asked for, n_r."""
+    model, bias, *rest = label.split(", ")
     jpeg = rest[0] == "JPEG"
     way, *more = rest[jpeg:]
     kind, _, recall = ("", "", "") if way in (NONE, TAIL) else way.partition(" ")
     n_real = int(more[0].removeprefix("n_r = ")) if more else 200
-    return float(bias.removeprefix("λ = ")), jpeg, kind or way, float(recall or 0), n_real
+    return model, float(bias.removeprefix("λ = ")), jpeg, kind or way, float(recall or 0), n_real
 
 
 def realised(kind, recall):
     return {NONE: 0.0, TAIL: USUAL_P, "detector": recall + DRIFT, "simulated": recall}[kind]
 
 
-def distance(bias, jpeg, kind, recall, n_real):
+def distance(model, bias, jpeg, kind, recall, n_real):
     """Least at a recall of .9, at λ = 1 of 0; twice as much with JPEG, half as much with four times n_r."""
     turn = 0.9 if bias < 1 else 0.0
-    return (1 + 4 * abs(realised(kind, recall) - turn)) * (1 + jpeg) * (200 / n_real) ** 0.5
+    return (
+        (1 + 4 * abs(realised(kind, recall) - turn))
+        * (1 + jpeg)
+        * (200 / n_real) ** 0.5
+        * (1 + list(MODELS).index(model))
+    )
 
 
 def series(value):
@@ -47,7 +53,7 @@ def measured(preset):
     found = {}
     for label in preset.arms:
         point = setting(label)
-        recall = realised(*point[2:4])
+        recall = realised(*point[3:5])
         found[label] = {
             "frechet_distance": series(distance(*point)),
             "manifold_recall": series(recall / 2),
@@ -60,21 +66,28 @@ def measured(preset):
 
 def test_a_loop_is_what_its_label_says(preset):
     size = SIZES["paper"]
-    assert len(preset.arms) == 2 * (3 + 2 * len(size.recalls)) + 3 + len(size.more_real)
+    assert len(preset.arms) == len(MODELS) * (2 * (3 + 2 * len(size.recalls)) + 3 + len(size.more_real))
     for label, arm in preset.arms.items():
-        bias, jpeg, kind, recall, n_real = setting(label)
+        model, bias, jpeg, kind, recall, n_real = setting(label)
         config, chosen = arm.config, arm.config.filter
-        assert (config.sampling_bias, config.n_r, config.n_s, config.generations) == (bias, n_real, 1800, GENERATIONS)
+        assert (config.model.name, config.sampling_bias) == (model, bias)
+        assert (config.n_r, config.n_s, config.generations) == (n_real, 1800, GENERATIONS)
         assert config.processing.format == ("jpeg" if jpeg else "none")
         assert (config.tagging.mode, config.tagging.codec, config.tagging.adoption) == ("blind", "spread", 1)
         asked = {NONE: ("none", None, None, None), TAIL: ("detector", None, None, 1e-6)}
         asked |= {"detector": ("detector", recall, None, None), "simulated": ("simulated", None, recall, None)}
-        assert (chosen.mode, chosen.recall, chosen.tpr, chosen.max_p) == asked[kind]
+        assert (chosen.mode, chosen.recall, chosen.tpr, chosen.max_p, chosen.fpr) == (*asked[kind], None)
 
 
 def test_every_figure_is_read_off_its_own_loops(preset, measured):
     figures = {row.what: row.measure(measured) for row in preset.comparisons}
-    there, unbiased = "λ = 0.8", "λ = 1"
+    for factor, model in enumerate(MODELS, start=1):
+        check(figures, model, factor)
+    assert {row.holds(figures[row.what]) for row in preset.comparisons} == {True, None}
+
+
+def check(figures, model, factor):
+    there, unbiased = f"{model}, λ = 0.8", f"{model}, λ = 1"
     expected = {
         f"asked recall with the least distance, detector, {there}": 0.9,
         f"recall with the least distance, simulated, {there}": 0.9,
@@ -102,16 +115,16 @@ def test_every_figure_is_read_off_its_own_loops(preset, measured):
         if found.undefined:  # worth more real data than any loop has
             assert (value > 3200, found.undefined) == (True, "with 3200 a seed has still more"), what
         else:
-            assert found.value == pytest.approx(value), what
-    assert {row.holds(figures[row.what]) for row in preset.comparisons} == {True, None}
+            grows = what.startswith("distance") and " less that of " in what
+            assert found.value == pytest.approx(value * (factor if grows else 1)), what
 
 
 def test_its_panels_draw_both_filters_over_recall_and_what_the_detector_came_to(preset, measured):
     panels = preset.panels(measured)
     assert [panel.title for panel in panels[:6]] == ["λ = 0.8", "λ = 1"] * 3
     for panel in panels[:6]:
-        detector, simulated = panel.curves
-        assert (detector.label, simulated.label) == ("detector", "simulated")
+        assert [each.label for each in panel.curves] == [f"{model}, {kind}" for model in MODELS for kind in KINDS]
+        detector, simulated = panel.curves[:2]
         assert tuple(simulated.x) == (*detector.x, 1.0) == (0.0, *SIZES["paper"].recalls, 1.0)
     assert panels[0].curves[1].median == pytest.approx([1 + 4 * abs(r - 0.9) for r in panels[0].curves[1].x])
     asked, tail = panels[6].curves[0], panels[6].curves[-1]
