@@ -3,7 +3,7 @@
 The fresh-data loop of recall-u-curve on pictures: one in ten of a pool is real and fresh, the others are the last
 generation's, tagged, and pass the detector at a threshold that was calibrated to a recall, once, on generation 1.
 Beside it the filter that every other experiment with a recall has, which drops that share of the tagged ones at random.
-Every loop tags, so that two of them differ by what is filtered and by nothing else.
+Every loop tags, so that two of them differ by what is filtered and by nothing else, and publishes pictures of 8 bits.
 """
 
 from collections.abc import Mapping
@@ -37,11 +37,13 @@ MODELS: Mapping[str, Choice] = {"mixture": Choice("mixture"), "vae": Choice("vae
 USUAL = 0.9  # the recall to compare others with
 MAX_P = 1e-6
 PSNR = 36.0  # dB: at 40, two in three of Fashion-MNIST's pictures are too flat to keep a mark of 28 pixels
-JPEG = Processing("jpeg", quality=75)
+STRONG = 30.0  # dB
+PNG, JPEG, FLOATS = Processing("png"), Processing("jpeg", quality=75), Processing()
 LAW, ALIKE = "the Gaussian loop, §6", "only the recall counts"
 NONE, DETECTOR, SIMULATED = "no filter", "detector", "simulated"
 TAIL = "p ≤ 1e-6"
 COMPRESSED, COMPRESSED_TAIL, COMPRESSED_USUAL = (f"JPEG, {each}" for each in (NONE, TAIL, f"{DETECTOR} {USUAL:g}"))
+UNROUNDED, STRONGER = f"floats, {DETECTOR} {USUAL:g}", f"{STRONG:g} dB, {TAIL}"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Size:
 
 SIZES = {
     "small": Size(("mixture",), 60, 540, 4, 2, 2, (0.5, 0.9), (240,)),
-    "paper": Size(("mixture", "vae"), 200, 1800, 8, 3, 3, (0.5, 0.8, 0.9, 0.95, 0.99), (400, 800, 1600, 3200)),
+    "paper": Size(("mixture", "vae"), 200, 1800, 8, 3, 3, (0.5, 0.8, 0.9, 0.99), (400, 800, 1600)),
 }
 
 
@@ -106,11 +108,14 @@ def _arms(size: Size, source: Choice, model: str, bias: float) -> dict[str, Loop
         arms[label(DETECTOR, recall)] = make(Filter(DETECTOR, recall=recall))
         arms[label(SIMULATED, recall)] = make(Filter(SIMULATED, tpr=recall))
     arms[label(SIMULATED, 1.0)] = make(Filter(SIMULATED, tpr=1.0))
-    arms[label(TAIL)] = make(Filter(DETECTOR, max_p=MAX_P))
+    tail, usual = Filter(DETECTOR, max_p=MAX_P), Filter(DETECTOR, recall=USUAL)
+    arms[label(TAIL)] = make(tail)
+    arms[label(STRONGER)] = make(tail, psnr=STRONG)
+    arms[label(UNROUNDED)] = make(usual, processing=FLOATS)
     if bias < 1:
         arms[label(COMPRESSED)] = make(Filter(), processing=JPEG)
-        arms[label(COMPRESSED_USUAL)] = make(Filter(DETECTOR, recall=USUAL), processing=JPEG)
-        arms[label(COMPRESSED_TAIL)] = make(Filter(DETECTOR, max_p=MAX_P), processing=JPEG)
+        arms[label(COMPRESSED_USUAL)] = make(usual, processing=JPEG)
+        arms[label(COMPRESSED_TAIL)] = make(tail, processing=JPEG)
         arms |= {label(NONE, n_real=n): make(Filter(), n_real=n) for n in size.more_real}
     return arms
 
@@ -122,7 +127,8 @@ def _config(
     bias: float,
     chosen: Filter,
     n_real: int | None = None,
-    processing: Processing | None = None,
+    processing: Processing = PNG,
+    psnr: float = PSNR,
 ) -> LoopConfig:
     return LoopConfig(
         loop="fresh_data",
@@ -137,9 +143,9 @@ def _config(
         source=source,
         features=Choice("lenet"),
         model=MODELS[model],
-        tagging=Tagging("blind", codec="spread", psnr=PSNR),
+        tagging=Tagging("blind", codec="spread", psnr=psnr),
         filter=chosen,
-        processing=processing or Processing(),
+        processing=processing,
         metrics={"frechet": {}, "manifold": {}},
     )
 
@@ -156,6 +162,8 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     rows += [
         _less(size, usual, unfiltered, -1 if bias < 1 else None),
         _less(size, label(TAIL), unfiltered, -1 if bias < 1 else None),
+        _less(size, label(STRONGER), unfiltered, -1 if bias < 1 else None),
+        _less(size, label(UNROUNDED), unfiltered, None),
         _less(size, all_out, label(SIMULATED, USUAL), 1 if bias < 1 else None),
         _less(size, all_out, unfiltered, 1 if bias == 1 else None),
     ]
@@ -169,7 +177,10 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
         )
         for recall in size.recalls
     ]
-    detectors = [*(label(DETECTOR, recall) for recall in size.recalls), label(TAIL)]
+    detectors = [
+        *(label(DETECTOR, recall) for recall in size.recalls),
+        *(label(each) for each in (TAIL, STRONGER, UNROUNDED)),
+    ]
     if bias < 1:
         compressed = [label(each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]
         rows += [_less(size, each, label(COMPRESSED), -1) for each in compressed]
