@@ -23,7 +23,9 @@ class Choice:
 class Filter:
     """What stands between the pool and the trainer.
 
-    simulated  drops tagged samples at random with probability `tpr`, real ones with `fpr` (0 when not given)
+    simulated  drops tagged samples at random with probability `tpr`, real ones with `fpr` (0 when not given). What a
+               detector misses is not a random part, and on pictures its loop can end far worse
+               (docs/experiments/recall-u-curve-pictures.md)
     detector   reads the mark and drops what scores high: above the threshold that excludes the share `recall`
                of generation 1's tagged samples, or above the one that belongs to the p-value `max_p`
     """
