@@ -49,6 +49,8 @@ class Tagging:
     codec     vectors: a shift along a secret direction, for any rows; spread, dwt_dct_svd, rivagan: hygiene's codecs,
               for pictures (`pixel_codecs`). Blind changes every sample, informed those that lack the mark
     psnr      of spread, in dB; not given: 40 where blind, as strong as it takes where informed
+    verify    of spread: every tag is read back, in 8 bits; a sample in which it is not found at p ≤ 1e-6 is not
+              published, and another one drawn. (`hygiene tag` asks for 1e-9)
     """
 
     mode: str = "none"
@@ -58,6 +60,7 @@ class Tagging:
     adoption: float = 1.0
     codec: str = "vectors"
     psnr: float | None = None
+    verify: bool = False
 
     @property
     def alpha(self) -> float:
@@ -209,6 +212,8 @@ class LoopConfig:
         for name, usual in (("rows", "float64"), ("moment_draws", 0)):
             if values[name] == usual:  # run folders are named by these values, and were before there was a choice
                 del values[name]
+        if not self.tagging.verify:  # so too
+            del values["tagging"]["verify"]
         return values
 
     @classmethod

@@ -160,7 +160,7 @@ def _check_tagging(config: "LoopConfig") -> None:
     tagging = config.tagging
     if tagging.mode == "none":
         given = [name for name in ("strength", "psnr", "key_file") if getattr(tagging, name) is not None]
-        defaults = (("codec", "vectors"), ("rotate", False), ("adoption", 1))
+        defaults = (("codec", "vectors"), ("rotate", False), ("adoption", 1), ("verify", False))
         given += [name for name, default in defaults if getattr(tagging, name) != default]
         _refuse_unless(not given, f"tagging.{', tagging.'.join(given)} with tagging.mode = none, which marks nothing")
     _check_share(tagging.adoption, "tagging.adoption")
@@ -181,6 +181,10 @@ def _check_tagging(config: "LoopConfig") -> None:
     _refuse_unless(
         tagging.psnr is None or (tagging.codec == "spread" and 30 <= tagging.psnr <= 60),
         f"tagging.psnr is {tagging.psnr} with tagging.codec = {tagging.codec}: expected 30 to 60 dB, of spread alone",
+    )
+    _refuse_unless(
+        not tagging.verify or tagging.codec == "spread",
+        f"tagging.verify with tagging.codec = {tagging.codec}: it is of spread alone, which tells what it can mark",
     )
 
 

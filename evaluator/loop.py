@@ -24,7 +24,7 @@ from evaluator.cleaning import (
 from evaluator.config import LoopConfig
 from evaluator.generation import Generation, State
 from evaluator.geometry import flaw
-from evaluator.marking import Marking
+from evaluator.marking import Marking, Published, unreadable
 from evaluator.models import GenerativeModel
 from evaluator.models.base import Rows, SamplesInto
 from evaluator.models.labels import parted, with_labels
@@ -39,6 +39,8 @@ from hygiene.errors import ConfigurationError, InfeasibleError
 
 Step = tuple[TrainingSet, FilterCounts | None, State]
 """What one generation learns from, what the filter saw for it, and the state it starts with."""
+
+MOST_DRAWS = 100  # of one sample whose tag is to be verified
 
 
 def run_loop(
@@ -115,13 +117,31 @@ class LoopRun:
     def output(
         self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
     ) -> Rows:
-        """`n` samples as generation t publishes them, [n, d]; with labels [n, d + 1]."""
+        """`n` samples as generation t publishes them, [n, d]; with labels [n, d + 1].
+
+        Where tags are verified, samples whose tag cannot be read back are drawn again, until all can.
+        """
+        rows, kept = self.offered(t, model, n, rng, carries)
+        if kept is None or kept.all():
+            return rows
+        rows = rows.copy()  # what was read of the others is known by the array
+        for _ in range(MOST_DRAWS - 1):
+            missing = np.flatnonzero(~kept)
+            rows[missing], kept[missing] = self.offered(t, model, len(missing), rng)
+            if kept.all():
+                return rows
+        raise InfeasibleError(f"after {MOST_DRAWS} draws each, {unreadable(int((~kept).sum()), n)}")
+
+    def offered(
+        self, t: int, model: GenerativeModel, n: int, rng: np.random.Generator, carries: Mask | None = None
+    ) -> Published:
+        """`n` samples as generation t would publish them, and which of them it does."""
         carried = self.sampled(model, n, rng)
         raw, labels = parted(carried, self.config.labels)
         published = self.marking.published(t, raw, carries)
-        if published is raw:
-            return carried
-        return with_labels(published, labels) if self.config.labels else published
+        if published.rows is raw:
+            return Published(carried, published.kept)
+        return published._replace(rows=with_labels(published.rows, labels)) if self.config.labels else published
 
     def sampled(self, model: GenerativeModel, n: int, rng: np.random.Generator) -> Rows:
         """`n` samples in the type that the loop keeps, [n, d]; with labels [n, d + 1]."""

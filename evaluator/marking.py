@@ -3,17 +3,28 @@
 import hashlib
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from evaluator.cleaning import Mask
 from evaluator.config import LoopConfig
 from evaluator.models.base import Rows
+from evaluator.pixel_codecs import FOUND_LOG10_P
 from evaluator.probes import carried_mark, mark_probes
 from evaluator.processing import processor_of
 from evaluator.row_codecs import RowCodec, codecs_of
 from evaluator.row_parts import slices
+from hygiene.errors import InfeasibleError
 from hygiene.keys import Key, load_key
+
+
+def unreadable(missing: int, n: int) -> str:
+    """What to say of `missing` of `n` samples."""
+    return (
+        f"{missing} of {n} samples carry no tag that can be read back: mark them more strongly (a lower tagging.psnr), "
+        "or leave tagging.verify out"
+    )
 
 
 def loop_key(config: LoopConfig) -> Key | None:
@@ -31,6 +42,13 @@ def tagged(codec: RowCodec | None, raw: Rows, carries: Mask | None = None) -> Ro
         return raw
     marked = codec.embed(raw)
     return marked if carries is None else np.where(carries[:, None], marked, raw)
+
+
+class Published(NamedTuple):
+    """rows [n, d]; kept [n], false where a tag that was to be verified cannot be read back; None = all of them."""
+
+    rows: Rows
+    kept: Mask | None
 
 
 class Marking:
@@ -60,33 +78,49 @@ class Marking:
         adoption = self.tagging.adoption
         return None if adoption == 1 else rng.random(n) < adoption
 
-    def published(self, generation: int, raw: Rows, carries: Mask | None = None) -> Rows:
+    def published(self, generation: int, raw: Rows, carries: Mask | None = None) -> Published:
         """`raw` [n, d] as `generation` publishes it: tagged, and processed where a [processing] is configured.
 
-        Itself where neither is. In the type of `raw`; what is narrower than float64 is marked in blocks of it.
+        The rows are `raw` itself where neither is, and of its type; what is narrower than float64 is marked in blocks.
+        A tag is verified as it leaves the generator, before any processing.
         """
         codec = self.codec(generation)
+        kept = np.ones(len(raw), dtype=bool) if self.tagging.verify else None
         if raw.dtype == np.float64 or (codec is None and self._process is None):
-            return self._processed(tagged(codec, raw, carries))
+            return Published(self._tagged(codec, raw, carries, kept), kept)
         rows = np.empty_like(raw)
         for at in slices(raw):
-            part = tagged(codec, raw[at].astype(np.float64), None if carries is None else carries[at])
-            rows[at] = self._processed(part)
-        return rows
+            part, some = raw[at].astype(np.float64), None if kept is None else kept[at]
+            rows[at] = self._tagged(codec, part, None if carries is None else carries[at], some)
+        return Published(rows, kept)
 
-    def _processed(self, rows: Rows) -> Rows:
+    def _tagged(self, codec: RowCodec | None, raw: Rows, carries: Mask | None, kept: Mask | None) -> Rows:
+        """`raw` tagged and processed; writes into `kept` which tags are read back."""
+        rows = tagged(codec, raw, carries)
+        if codec is not None and kept is not None:
+            kept[:] = codec.score(rows).log10_p <= FOUND_LOG10_P
+            if carries is not None:
+                kept |= ~carries
         return rows if self._process is None else self._process(rows)
 
     def readings(self, generation: int, raw: Rows, held_out: Rows, rng: np.random.Generator) -> dict[str, float]:
         """`probes.mark_probes` of raw output [n, d] against real rows, and its codec's own; empty without tagging. With
-        rotating keys also last_key_mark, what is left of the key before. `rng` says which samples are tagged."""
+        rotating keys also last_key_mark, what is left of the key before; with verified tags also withheld, the share of
+        samples that are not published: readings of published ones, and residuals, are without them then. `rng` says
+        which are tagged."""
         codec = self.codec(generation)
         if codec is None:
             return {}
         raw = np.asarray(raw, dtype=np.float64)
-        marked = self.published(generation, raw, self.carriers(len(raw), rng))
+        marked, kept = self.published(generation, raw, self.carriers(len(raw), rng))
+        if kept is not None:
+            marked = marked[kept]
+            if not len(marked):
+                raise InfeasibleError(f"generation {generation}: {unreadable(len(raw), len(raw))}")
         mark = mark_probes(raw, marked, held_out, codec, codec.unit, self._wrong)
-        mark |= codec.probes(raw, marked, held_out, self._wrong)
+        mark |= codec.probes(raw if kept is None else raw[kept], marked, held_out, self._wrong)
+        if kept is not None:
+            mark["withheld"] = 1 - float(kept.mean())
         last = self.codec(generation - 1)
         if self.tagging.rotate and generation > 1 and last is not None:
             mark["last_key_mark"] = carried_mark(raw, held_out, last, last.unit)

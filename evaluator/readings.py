@@ -46,6 +46,7 @@ def _of_marks(config: LoopConfig, generation: int) -> list[str]:
     if tagging.codec != "vectors":
         names += [f"{side}_{each}" for side in SIDES for each in (*OF_PICTURES, *["keyed"] * wrong)]
         names += ["coherence", *["wrong_key_mark_sd"] * wrong]
+    names += ["withheld"] * tagging.verify
     return names + ["last_key_mark"] * (tagging.rotate and generation > 1)
 
 

@@ -3,7 +3,8 @@
 The fresh-data loop of recall-u-curve on pictures: one in ten of a pool is real and fresh, the others are the last
 generation's, tagged, and pass the detector at a threshold that was calibrated to a recall, once, on generation 1.
 Beside it the filter that every other experiment with a recall has, which drops that share of the tagged ones at random.
-Every loop tags, so that two of them differ by what is filtered and by nothing else, and publishes pictures of 8 bits.
+Every loop tags, so that two of them differ by what is filtered and by nothing else, and publishes pictures of 8 bits;
+one publishes only those in which its mark is read back.
 """
 
 from collections.abc import Mapping
@@ -43,7 +44,7 @@ LAW, ALIKE = "the Gaussian loop, §6", "only the recall counts"
 NONE, DETECTOR, SIMULATED = "no filter", "detector", "simulated"
 TAIL = "p ≤ 1e-6"
 COMPRESSED, COMPRESSED_TAIL, COMPRESSED_USUAL = (f"JPEG, {each}" for each in (NONE, TAIL, f"{DETECTOR} {USUAL:g}"))
-UNROUNDED, STRONGER = f"floats, {DETECTOR} {USUAL:g}", f"{STRONG:g} dB, {TAIL}"
+UNROUNDED, STRONGER, VERIFIED = f"floats, {DETECTOR} {USUAL:g}", f"{STRONG:g} dB, {TAIL}", f"verified, {TAIL}"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def _arms(size: Size, source: Choice, model: str, bias: float) -> dict[str, Loop
     tail, usual = Filter(DETECTOR, max_p=MAX_P), Filter(DETECTOR, recall=USUAL)
     arms[label(TAIL)] = make(tail)
     arms[label(STRONGER)] = make(tail, psnr=STRONG)
+    arms[label(VERIFIED)] = make(tail, verify=True)
     arms[label(UNROUNDED)] = make(usual, processing=FLOATS)
     if bias < 1:
         arms[label(COMPRESSED)] = make(Filter(), processing=JPEG)
@@ -129,6 +131,7 @@ def _config(
     n_real: int | None = None,
     processing: Processing = PNG,
     psnr: float = PSNR,
+    verify: bool = False,
 ) -> LoopConfig:
     return LoopConfig(
         loop="fresh_data",
@@ -143,7 +146,7 @@ def _config(
         source=source,
         features=Choice("lenet"),
         model=MODELS[model],
-        tagging=Tagging("blind", codec="spread", psnr=psnr),
+        tagging=Tagging("blind", codec="spread", psnr=psnr, verify=verify),
         filter=chosen,
         processing=processing,
         metrics={"frechet": {}, "manifold": {}},
@@ -163,6 +166,7 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
         _less(size, usual, unfiltered, -1 if bias < 1 else None),
         _less(size, label(TAIL), unfiltered, -1 if bias < 1 else None),
         _less(size, label(STRONGER), unfiltered, -1 if bias < 1 else None),
+        _less(size, label(VERIFIED), unfiltered, -1 if bias < 1 else None),
         _less(size, label(UNROUNDED), unfiltered, None),
         _less(size, all_out, label(SIMULATED, USUAL), 1 if bias < 1 else None),
         _less(size, all_out, unfiltered, 1 if bias == 1 else None),
@@ -177,9 +181,19 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
         )
         for recall in size.recalls
     ]
+    rows += [
+        Comparison(
+            f"distance, verified over simulated, recall 1, {where}",
+            partial(_over, size, label(VERIFIED), all_out),
+            expected=1.0,
+            tolerance=0.1,
+            source=ALIKE,
+        ),
+        Comparison(f"share of samples withheld in the end, {where}", partial(_mean, size, label(VERIFIED), "withheld")),
+    ]
     detectors = [
         *(label(DETECTOR, recall) for recall in size.recalls),
-        *(label(each) for each in (TAIL, STRONGER, UNROUNDED)),
+        *(label(each) for each in (TAIL, STRONGER, VERIFIED, UNROUNDED)),
     ]
     if bias < 1:
         compressed = [label(each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]

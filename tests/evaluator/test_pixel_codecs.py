@@ -15,11 +15,12 @@ from evaluator.run_record import ROWS
 from evaluator.runs import run_in_folder
 from evaluator.setup import prepare
 from hygiene.codecs import DwtDctSvd, Rivagan, Spread
-from hygiene.errors import ConfigurationError
+from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key
 
 KEY = Key(bytes(32))
 SPREAD = Tagging("blind", codec="spread", psnr=36.0)
+WEAK = replace(SPREAD, psnr=41.0)  # too weak for some of the squares
 
 
 def squares(side, count, seed, colour):
@@ -216,6 +217,42 @@ def test_a_loop_in_which_nobody_tags_is_the_loop_without_tagging(config, ground)
     plain = list(run_loop(replace(config, tagging=Tagging()), ground))
     assert [step.metrics for step in twin] == [step.metrics for step in plain]
     assert all(step.mark["published_mark"] == step.mark["raw_mark"] for step in twin)
+
+
+@pytest.mark.parametrize("form", ["png", "none"])
+def test_a_verified_tag_is_found_in_all_that_is_published_and_the_others_are_drawn_again(fresh, ground, form):
+    caught = replace(fresh, filter=Filter("detector", max_p=1e-6), processing=Processing(form))
+    passed, verified = (replace(caught, tagging=replace(WEAK, verify=verify)) for verify in (False, True))
+    first, second = run_loop(verified, ground)
+    unverified, leaking = run_loop(passed, ground)
+    assert 0.05 < first.mark["withheld"] < 0.6
+    assert first.mark["withheld"] == pytest.approx(1 - leaking.filter.tpr, abs=0.15)
+    assert first.mark["published_found"] == 1 > unverified.mark["published_found"]
+    assert (second.filter.tpr, second.n_synthetic) == (1, 0) != (leaking.filter.tpr, leaking.n_synthetic)
+    everything = replace(verified, filter=Filter(), tagging=replace(WEAK, verify=True, adoption=0.5))
+    *_, step = run_loop(everything, ground)
+    assert step.n_synthetic == 75
+    assert 0.3 < step.mark["published_found"] < 0.8
+
+
+def test_verified_samples_are_the_same_in_narrower_types_of_rows(fresh, ground):
+    shares = [
+        next(run_loop(replace(fresh, rows=rows, tagging=replace(WEAK, verify=True)), prepare(fresh))).mark["withheld"]
+        for rows in ("float64", "float16")
+    ]
+    assert shares[1] == pytest.approx(shares[0], abs=0.05) != 0
+
+
+def test_a_generator_of_what_cannot_be_tagged_is_refused_in_one_line(fresh, tmp_path):
+    np.savez(tmp_path / "noise.npz", samples=np.random.default_rng(0).random((400, 28, 28)))
+    noise = replace(
+        fresh,
+        source=Choice("npz", {"path": str(tmp_path / "noise.npz")}),
+        tagging=replace(SPREAD, psnr=60.0, verify=True),
+        n_reference=100,
+    )
+    with pytest.raises(InfeasibleError, match=r"^generation 1: 75 of 75 samples carry no tag .*lower tagging\.psnr"):
+        list(run_loop(noise))
 
 
 def test_rotating_keys_read_the_key_before(config, ground):

@@ -23,10 +23,11 @@ LOOKS = {
     "JPEG": Look("jpeg", 36, 2),
     "floats": Look("none", 36, 3),
     "30 dB": Look("png", 30, 0.5),
+    "verified": Look("png", 36, 1.05),
 }
 NONE, TAIL = "no filter", "p ≤ 1e-6"
 DRIFT = 0.02  # of a detector's recall, which is what its distance goes by
-USUAL_P = 0.6  # the recall of p ≤ 1e-6
+USUAL_P = 0.6  # the recall of p ≤ 1e-6, but for verified tags, all of which are found
 
 
 def setting(label):
@@ -36,11 +37,12 @@ def setting(label):
     way, *more = rest
     kind, _, recall = ("", "", "") if way in (NONE, TAIL) else way.partition(" ")
     n_real = int(more[0].removeprefix("n_r = ")) if more else 200
+    recall = 1 if look == "verified" else recall
     return model, float(bias.removeprefix("λ = ")), look, kind or way, float(recall or 0), n_real
 
 
 def realised(kind, recall):
-    return {NONE: 0.0, TAIL: USUAL_P, "detector": recall + DRIFT, "simulated": recall}[kind]
+    return {NONE: 0.0, TAIL: recall or USUAL_P, "detector": recall + DRIFT, "simulated": recall}[kind]
 
 
 def distance(model, bias, look, kind, recall, n_real):
@@ -76,13 +78,14 @@ def measured(preset):
             "manifold_precision": series(recall / 4),
             "tpr": series(recall),
             "fpr": series(recall / 100),
+            "withheld": series(0.3 if point[1] < 1 else 0.2),
         }
     return found
 
 
 def test_a_loop_is_what_its_label_says(preset):
     size = SIZES["paper"]
-    assert len(preset.arms) == len(MODELS) * (2 * (5 + 2 * len(size.recalls)) + 3 + len(size.more_real))
+    assert len(preset.arms) == len(MODELS) * (2 * (6 + 2 * len(size.recalls)) + 3 + len(size.more_real))
     for label, arm in preset.arms.items():
         model, bias, look, kind, recall, n_real = setting(label)
         config, chosen = arm.config, arm.config.filter
@@ -90,6 +93,7 @@ def test_a_loop_is_what_its_label_says(preset):
         assert (config.n_r, config.n_s, config.generations) == (n_real, 1800, GENERATIONS)
         assert (config.processing.format, config.tagging.psnr) == LOOKS[look][:2]
         assert (config.tagging.mode, config.tagging.codec, config.tagging.adoption) == ("blind", "spread", 1)
+        assert config.tagging.verify == (look == "verified")
         asked = {NONE: ("none", None, None, None), TAIL: ("detector", None, None, 1e-6)}
         asked |= {"detector": ("detector", recall, None, None), "simulated": ("simulated", None, recall, None)}
         assert (chosen.mode, chosen.recall, chosen.tpr, chosen.max_p, chosen.fpr) == (*asked[kind], None)
@@ -116,6 +120,9 @@ def check(figures, model, factor):
         f"distance, {there}, JPEG, detector 0.9, less that of JPEG, {NONE}": 2 * (1.08 - 4.6),
         f"distance, {there}, JPEG, {TAIL}, less that of JPEG, {NONE}": 2 * (2.2 - 4.6),
         f"distance, {there}, 30 dB, {TAIL}, less that of {NONE}": 0.5 * 2.2 - 4.6,
+        f"distance, {there}, verified, {TAIL}, less that of {NONE}": 1.05 * 1.4 - 4.6,
+        f"distance, verified over simulated, recall 1, {there}": 1.05,
+        f"share of samples withheld in the end, {unbiased}": 0.2,
         f"distance, {unbiased}, floats, detector 0.9, less that of {NONE}": 3 * 4.68 - 1.0,
         f"distance, detector over simulated, recall 0.9, {there}": 1.08,
         f"distance, detector over simulated, recall 0.5, {there}": 2.52 / 2.6,

@@ -50,8 +50,8 @@ def test_a_loop_measures_what_is_told_of_it(config):
         assert set(values_of(step)) == set(names_of(config, step.generation))
 
 
-@pytest.mark.parametrize("probe_keys", [0, 2])
-def test_a_loop_of_marked_pictures_measures_what_is_told_of_it(tmp_path, probe_keys):
+@pytest.mark.parametrize(("probe_keys", "verify"), [(0, False), (2, False), (0, True)])
+def test_a_loop_of_marked_pictures_measures_what_is_told_of_it(tmp_path, probe_keys, verify):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 60, 28, 28), dtype=np.uint8)
     for name, samples in zip(("train", "held"), pixels, strict=True):
         np.savez(tmp_path / f"{name}.npz", samples=samples)
@@ -61,7 +61,7 @@ def test_a_loop_of_marked_pictures_measures_what_is_told_of_it(tmp_path, probe_k
         source=sources["train"],
         reference=sources["held"],
         model=Choice("kde"),
-        tagging=Tagging("blind", codec="spread"),
+        tagging=Tagging("blind", codec="spread", psnr=30.0, verify=verify),
         probe_keys=probe_keys,
     )
     for step in run_loop(config):
