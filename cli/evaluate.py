@@ -41,6 +41,7 @@ fpr = 0.0                 # share of real samples that it drops
 mode = "informed"         # none, blind, informed
 strength = 4.0            # standard deviations along the key
 # codec = "spread"        # on pictures: spread (psnr in dB), dwt_dct_svd, rivagan; instead of strength
+# verify = true           # of spread: only samples in which the tag is found again are published
 # [processing]            # of what is published: format = "png" or "jpeg", quality = 75, resize = 0.5
 
 [metrics.frechet]

@@ -49,9 +49,14 @@ def relative(found: Floats, expected: Floats) -> float:
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))
 
 
+def made(title: str, **other: Any) -> GenerativeModel:
+    """A model of GAUSSIAN, `other` parameters over its own."""
+    return make_model(title.partition(",")[0], **GAUSSIAN[title][0] | other)
+
+
 @cache
 def learned(name: str) -> GenerativeModel:
-    model = make_model(name.partition(",")[0], **GAUSSIAN[name][0])
+    model = made(name)
     model.fit(gaussian_rows(3_000), np.random.default_rng(1))
     return model
 
@@ -69,12 +74,11 @@ def test_a_gaussian_is_learned(name: str, bias: float) -> None:
 @pytest.mark.parametrize("name", GAUSSIAN)
 def test_torch_is_left_as_it_was(name: str) -> None:
     """No global seed is read or set, and the threads are given back."""
-    parameters = GAUSSIAN[name][0] | {"steps": 3}
     state, threads, drawn = torch.get_rng_state(), torch.get_num_threads(), []
     for seed in (1, 2):
         torch.manual_seed(seed)
         before = torch.get_rng_state()
-        model, rng = make_model(name, **parameters), np.random.default_rng(2)
+        model, rng = made(name, steps=3), np.random.default_rng(2)
         model.fit(gaussian_rows(50), rng)
         drawn.append(model.sample(5, 0.9, rng))
         assert torch.equal(torch.get_rng_state(), before)
