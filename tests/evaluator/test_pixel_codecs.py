@@ -228,6 +228,7 @@ def test_a_verified_tag_is_found_in_all_that_is_published_and_the_others_are_dra
     assert 0.05 < first.mark["withheld"] < 0.6
     assert first.mark["withheld"] == pytest.approx(1 - leaking.filter.tpr, abs=0.15)
     assert first.mark["published_found"] == 1 > unverified.mark["published_found"]
+    assert first.mark["coherence"] == pytest.approx(unverified.mark["coherence"], rel=0.2)
     assert (second.filter.tpr, second.n_synthetic) == (1, 0) != (leaking.filter.tpr, leaking.n_synthetic)
     everything = replace(verified, filter=Filter(), tagging=replace(WEAK, verify=True, adoption=0.5))
     *_, step = run_loop(everything, ground)
