@@ -5,30 +5,33 @@ with the least statistic, which is what a filter of recall .9 lets through. With
 of it: the samples that its runs keep of the last generation.
 """
 
-import sys
+import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from evaluator.config import Filter
 from evaluator.loop import LoopRun
 from evaluator.models.base import Rows
+from evaluator.pictures import Pictures
+from evaluator.pixel_codecs import Bytes
 from evaluator.presets import make_preset
 from evaluator.presets.base import LoopArm
 from evaluator.presets.recall_pictures import BIASES, JPEG, MODELS
-from evaluator.run_record import stored_config
+from evaluator.run_record import read_run
 from evaluator.setup import prepare
+from hygiene.errors import ConfigurationError
 
 DRAWN = 9000
 SHARE = 0.1
+PICTURES = Pictures((28, 28))
 WHITE = 250  # of 255: a mark that is added there is cut off
 HEADER = ("model", "λ", "published as", "brightness: all", "the missed", "white pixels: all", "the missed")
 
 
-def published(arm: LoopArm, way: str) -> tuple[Rows, Rows]:
-    """Levels 0..255 [n, d] of what generation 1 publishes, and the statistic [n] of the mark in it."""
+def published(arm: LoopArm, way: str) -> tuple[Bytes, Rows]:
+    """The pictures [n, 28, 28] that generation 1 publishes, and the statistic [n] of the mark in them."""
     processing = JPEG if way == "jpeg" else arm.config.processing
     config = replace(arm.config, processing=processing)
     run = LoopRun(config, prepare(config))
@@ -36,7 +39,7 @@ def published(arm: LoopArm, way: str) -> tuple[Rows, Rows]:
     rows = run.output(1, run.fitted(state), DRAWN, np.random.default_rng(55))
     codec = run.marking.codec(1)
     assert codec is not None
-    return np.clip(np.rint(255 * rows), 0, 255), codec.project(rows)
+    return PICTURES.batch(rows), codec.project(rows)
 
 
 def table() -> Iterator[str]:
@@ -50,38 +53,48 @@ def table() -> Iterator[str]:
                 assert isinstance(arm, LoopArm)
                 levels, statistic = published(arm, way)
                 missed = statistic < np.quantile(statistic, SHARE)
-                brightness, white = levels.mean(axis=1), (levels >= WHITE).mean(axis=1)
+                brightness, white = levels.mean(axis=(1, 2)), (levels >= WHITE).mean(axis=(1, 2))
                 cells = [f"{each.mean():.0f}" for each in (brightness, brightness[missed])]
                 cells += [f"{each.mean():.3f}" for each in (white, white[missed])]
                 yield f"| `{model}` | {bias:g} | {way} | {' | '.join(cells)} |"
 
 
 FILTERS = {
-    "none": Filter(),
-    "at random, 0.5": Filter("simulated", tpr=0.5),
-    "at random, 1": Filter("simulated", tpr=1.0),
-    "detector, asked for 0.5": Filter("detector", recall=0.5),
-    "detector, p ≤ 1e-6": Filter("detector", max_p=1e-6),
+    "no filter": "none",
+    "simulated 0.5": "at random, .5",
+    "simulated 1": "at random, all",
+    "detector 0.5": "detector, asked for .5",
+    "p ≤ 1e-6": "detector, p ≤ 1e-6",
 }
 
 
 def bred(folder: Path) -> Iterator[str]:
     yield "| model | λ | filter | brightness | white pixels |"
     yield "| --- | ---: | --- | ---: | ---: |"
-    runs = {run: replace(stored_config(run)[0], seed=0) for run in folder.glob("runs/*")}
-    preset = make_preset("recall-u-curve-pictures", "paper").arms
+    records = [read_run(run) for run in folder.glob("runs/*")]
+    arms = make_preset("recall-u-curve-pictures", "paper").arms
     for model in MODELS:
         for bias in BIASES:
-            usual = preset[f"{model}, λ = {bias:g}, no filter"]
-            assert isinstance(usual, LoopArm)
-            for told, chosen in FILTERS.items():
-                wanted = replace(usual.config, filter=chosen)
-                alike = [run for run, config in runs.items() if config == wanted]
-                samples = np.concatenate([np.load(max(run.glob("samples/*.npy"))) for run in alike])
-                levels = np.clip(np.rint(255 * samples), 0, 255)
+            for way, told in FILTERS.items():
+                arm = arms[f"{model}, λ = {bias:g}, {way}"]
+                assert isinstance(arm, LoopArm)
+                alike = [each for each in records if replace(each.config, seed=arm.config.seed) == arm.config]
+                if len(alike) < arm.seeds:
+                    raise SystemExit(f"{folder} holds no finished recall-u-curve-pictures at --scale paper")
+                levels = PICTURES.batch(np.concatenate([each.generations[-1].samples for each in alike]))
                 yield f"| `{model}` | {bias:g} | {told} | {levels.mean():.0f} | {(levels >= WHITE).mean():.3f} |"
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", metavar="FOLDER")
+    folder = parser.parse_args().folder
+    try:
+        for line in table() if folder is None else bred(folder):
+            print(line, flush=True)
+    except ConfigurationError as error:
+        raise SystemExit(str(error)) from None
+
+
 if __name__ == "__main__":
-    for line in bred(Path(sys.argv[1])) if sys.argv[1:] else table():
-        print(line, flush=True)
+    main()

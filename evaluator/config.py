@@ -209,11 +209,10 @@ class LoopConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and `from_dict` take."""
         values = asdict(self)
-        for name, usual in (("rows", "float64"), ("moment_draws", 0)):
-            if values[name] == usual:  # run folders are named by these values, and were before there was a choice
-                del values[name]
-        if not self.tagging.verify:  # so too
-            del values["tagging"]["verify"]
+        later = ((values, "rows", "float64"), (values, "moment_draws", 0), (values["tagging"], "verify", False))
+        for table, name, usual in later:
+            if table[name] == usual:  # run folders are named by these values, and were before there was a choice
+                del table[name]
         return values
 
     @classmethod

@@ -122,7 +122,7 @@ class LoopRun:
         Where tags are verified, samples whose tag cannot be read back are drawn again, until all can.
         """
         rows, kept = self.offered(t, model, n, rng, carries)
-        if kept is None or kept.all():
+        if kept.all():
             return rows
         rows = rows.copy()  # what was read of the others is known by the array
         for _ in range(MOST_DRAWS - 1):

@@ -45,10 +45,10 @@ def tagged(codec: RowCodec | None, raw: Rows, carries: Mask | None = None) -> Ro
 
 
 class Published(NamedTuple):
-    """rows [n, d]; kept [n], false where a tag that was to be verified cannot be read back; None = all of them."""
+    """rows [n, d]; kept [n], false where a tag that was to be verified cannot be read back."""
 
     rows: Rows
-    kept: Mask | None
+    kept: Mask
 
 
 class Marking:
@@ -85,23 +85,21 @@ class Marking:
         A tag is verified as it leaves the generator, before any processing.
         """
         codec = self.codec(generation)
-        kept = np.ones(len(raw), dtype=bool) if self.tagging.verify else None
         if raw.dtype == np.float64 or (codec is None and self._process is None):
-            return Published(self._tagged(codec, raw, carries, kept), kept)
-        rows = np.empty_like(raw)
+            return self._published(codec, raw, carries)
+        rows, kept = np.empty_like(raw), np.empty(len(raw), dtype=bool)
         for at in slices(raw):
-            part, some = raw[at].astype(np.float64), None if kept is None else kept[at]
-            rows[at] = self._tagged(codec, part, None if carries is None else carries[at], some)
+            some = None if carries is None else carries[at]
+            rows[at], kept[at] = self._published(codec, raw[at].astype(np.float64), some)
         return Published(rows, kept)
 
-    def _tagged(self, codec: RowCodec | None, raw: Rows, carries: Mask | None, kept: Mask | None) -> Rows:
-        """`raw` tagged and processed; writes into `kept` which tags are read back."""
-        rows = tagged(codec, raw, carries)
-        if codec is not None and kept is not None:
-            kept[:] = codec.score(rows).log10_p <= FOUND_LOG10_P
+    def _published(self, codec: RowCodec | None, raw: Rows, carries: Mask | None) -> Published:
+        rows, kept = tagged(codec, raw, carries), np.ones(len(raw), dtype=bool)
+        if codec is not None and self.tagging.verify:
+            kept = codec.score(rows).log10_p <= FOUND_LOG10_P
             if carries is not None:
                 kept |= ~carries
-        return rows if self._process is None else self._process(rows)
+        return Published(rows if self._process is None else self._process(rows), kept)
 
     def readings(self, generation: int, raw: Rows, held_out: Rows, rng: np.random.Generator) -> dict[str, float]:
         """`probes.mark_probes` of raw output [n, d] against real rows, and its codec's own; empty without tagging. With
@@ -113,13 +111,14 @@ class Marking:
             return {}
         raw = np.asarray(raw, dtype=np.float64)
         marked, kept = self.published(generation, raw, self.carriers(len(raw), rng))
-        if kept is not None:
-            marked = marked[kept]
-            if not len(marked):
-                raise InfeasibleError(f"generation {generation}: {unreadable(len(raw), len(raw))}")
+        source = raw
+        if not kept.all():
+            source, marked = raw[kept], marked[kept]
+        if not len(marked):
+            raise InfeasibleError(f"generation {generation}: {unreadable(len(raw), len(raw))}")
         mark = mark_probes(raw, marked, held_out, codec, codec.unit, self._wrong)
-        mark |= codec.probes(raw if kept is None else raw[kept], marked, held_out, self._wrong)
-        if kept is not None:
+        mark |= codec.probes(source, marked, held_out, self._wrong)
+        if self.tagging.verify:
             mark["withheld"] = 1 - float(kept.mean())
         last = self.codec(generation - 1)
         if self.tagging.rotate and generation > 1 and last is not None:

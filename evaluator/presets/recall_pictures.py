@@ -162,6 +162,7 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
         Comparison(f"{told} with the least distance, {kind}, {where}", partial(_best, size, grid))
         for (kind, grid), told in zip(grids.items(), ("asked recall", "recall"), strict=True)
     ]
+    rows += [_less(size, label(kind, size.recalls[0]), unfiltered, None) for kind in (DETECTOR, SIMULATED)]
     rows += [
         _less(size, usual, unfiltered, -1 if bias < 1 else None),
         _less(size, label(TAIL), unfiltered, -1 if bias < 1 else None),

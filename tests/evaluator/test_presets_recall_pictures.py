@@ -112,6 +112,8 @@ def check(figures, model, factor):
         f"asked recall with the least distance, detector, {there}": 0.9,
         f"recall with the least distance, simulated, {there}": 0.9,
         f"recall with the least distance, simulated, {unbiased}": 0.0,
+        f"distance, {there}, detector 0.5, less that of {NONE}": 2.52 - 4.6,
+        f"distance, {there}, simulated 0.5, less that of {NONE}": 2.6 - 4.6,
         f"distance, {there}, detector 0.9, less that of {NONE}": 1.08 - 4.6,
         f"distance, {there}, {TAIL}, less that of {NONE}": 2.2 - 4.6,
         f"distance, {there}, simulated 1, less that of simulated 0.9": 0.4,
