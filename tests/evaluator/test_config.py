@@ -37,6 +37,11 @@ REFUSED = {
     "unknown loop": ({**BASE, "loop": "fresh"}, "loop is 'fresh': choose one of fully_synthetic, synthetic_aug"),
     "unknown pool": ({**FRESH, "pool": "some"}, "pool is 'some': choose one of previous, all"),
     "unknown filter": ({**FRESH, "filter": {"mode": "off"}}, "filter.mode is 'off': choose one of none, simul"),
+    "verified tags of vectors": (
+        {**FRESH, "tagging": {"mode": "blind", "verify": True}},
+        "tagging.verify with tagging.codec = vectors: it is of spread alone",
+    ),
+    "verified tags of nobody": ({**FRESH, "tagging": {"verify": True}}, "tagging.verify with tagging.mode = none"),
     "unknown tagging": ({**FRESH, "tagging": {"mode": "loud"}}, "tagging.mode is 'loud': choose one of none, bl"),
     "real data in a synthetic loop": ({**SYNTHETIC, "n_r": 5}, "n_r is 5 in fully_synthetic"),
     "one row to learn from": (
@@ -151,6 +156,17 @@ def test_toml_is_read_and_json_gives_the_same_back(tmp_path):
     assert config.metrics == {"manifold": {"k": 3}}
     assert LoopConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert LoopConfig.from_dict(tomllib.loads(TOML)) == config
+
+
+def test_later_choices_are_told_only_where_they_are_made_so_that_run_folders_keep_their_names():
+    tagging = {"mode": "blind", "codec": "spread"}
+    plain = LoopConfig.from_dict({**FRESH, "tagging": tagging}).to_dict()
+    assert list(plain["tagging"]) == ["mode", "strength", "key_file", "rotate", "adoption", "codec", "psnr"]
+    assert not plain.keys() & {"rows", "moment_draws"}
+    later = {"rows": "float32", "moment_draws": 100}
+    chosen = LoopConfig.from_dict({**FRESH, **later, "tagging": {**tagging, "verify": True}}).to_dict()
+    assert chosen["tagging"]["verify"] is True
+    assert chosen.items() >= later.items()
 
 
 def test_files_that_are_no_toml_or_not_there(tmp_path):
