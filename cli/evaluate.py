@@ -36,6 +36,7 @@ features = "lenet"        # identity, pca, lenet, onnx (path), inception (path)
 mode = "simulated"        # none, simulated (tpr, fpr), detector (recall or max_p; needs tagging)
 tpr = 0.9                 # share of tagged samples that the filter drops
 fpr = 0.0                 # share of real samples that it drops
+# give_back = 0.5         # of what a detector excludes: so much is given back, at random
 
 [tagging]
 mode = "informed"         # none, blind, informed

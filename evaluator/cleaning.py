@@ -114,17 +114,23 @@ class MarkDetector:
 
     `least_statistic`, in standard deviations over real data, or `max_log10_p` decides; the other is off.
 
-    columns  numbers of a row that it reads: those before a label; None: all
+    columns    numbers of a row that it reads: those before a label; None: all
+    give_back  share, 0..1, of the rows it finds that pass nevertheless, at random
     """
 
     codec: MarkReader
     least_statistic: float = math.inf
     max_log10_p: float = -math.inf
     columns: int | None = None
+    give_back: float = 0.0
 
     def excludes(self, rows: Rows, tagged: bool | Mask, rng: np.random.Generator) -> Mask:
-        """Deterministic: the same row always gets the same answer."""
-        return by_blocks(self._found, rows)
+        """Deterministic, the same row always gets the same answer, where nothing is given back. Else one uniform
+        number per row, as with `RandomDrop`: with a threshold that finds all tagged rows and nothing else the two
+        exclude the same ones, tpr = 1 − `give_back`.
+        """
+        found = by_blocks(self._found, rows)
+        return found & (rng.random(len(rows)) < 1 - self.give_back) if self.give_back else found
 
     def _found(self, rows: Rows) -> Mask:
         scores = self.codec.score(rows[:, : self.columns])

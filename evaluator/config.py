@@ -27,7 +27,9 @@ class Filter:
                detector misses is not a random part, and on pictures its loop can end far worse
                (docs/experiments/recall-u-curve-pictures.md)
     detector   reads the mark and drops what scores high: above the threshold that excludes the share `recall`
-               of generation 1's tagged samples, or above the one that belongs to the p-value `max_p`
+               of generation 1's tagged samples, or above the one that belongs to the p-value `max_p`. Of what it
+               excludes it gives the share `give_back` back, at random: an ideal threshold of a lower recall, whose
+               misses are not alike
     """
 
     mode: str = "none"
@@ -35,6 +37,7 @@ class Filter:
     fpr: float | None = None
     recall: float | None = None
     max_p: float | None = None
+    give_back: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,12 @@ class LoopConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain values that JSON and `from_dict` take."""
         values = asdict(self)
-        later = ((values, "rows", "float64"), (values, "moment_draws", 0), (values["tagging"], "verify", False))
+        later = (
+            (values, "rows", "float64"),
+            (values, "moment_draws", 0),
+            (values["tagging"], "verify", False),
+            (values["filter"], "give_back", 0.0),
+        )
         for table, name, usual in later:
             if table[name] == usual:  # run folders are named by these values, and were before there was a choice
                 del table[name]

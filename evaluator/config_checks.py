@@ -136,8 +136,17 @@ def _check_filter(config: "LoopConfig") -> None:
             config.loop != "fully_synthetic" or chosen.tpr != 1,
             "filter.tpr = 1 in fully_synthetic leaves nothing to train on: give less than 1",
         )
+    _refuse_unless(
+        0 <= chosen.give_back < 1, f"filter.give_back is {chosen.give_back}, expected 0 or more, less than 1"
+    )
     if chosen.mode == "detector":
         _check_detector(config, given)
+    else:
+        _refuse_unless(
+            chosen.give_back == 0,
+            f"filter.give_back with filter.mode = {chosen.mode}: it is of what a detector excludes"
+            + (", a simulated filter drops at random anyhow: lower filter.tpr" if chosen.mode == "simulated" else ""),
+        )
 
 
 def _check_detector(config: "LoopConfig", given: list[str]) -> None:

@@ -184,12 +184,13 @@ class LoopRun:
         if chosen.mode != "detector" or codec is None:
             return RandomDrop(chosen.tpr or 0.0, chosen.fpr or 0.0), None
         if chosen.recall is None:
-            return MarkDetector(codec, max_log10_p=float(np.log10(chosen.max_p or 1.0)), columns=columns), None
+            tail = float(np.log10(chosen.max_p or 1.0))
+            return MarkDetector(codec, max_log10_p=tail, columns=columns, give_back=chosen.give_back), None
         threshold = state.threshold
         if threshold is None:  # calibrated once, on generation 1's tagged samples, a set of their own
             tagged = self.output(state.generation, model, self.config.n_s, self.rng(1, "calibrate"))
             threshold = recall_threshold(codec, self.plain(tagged), chosen.recall)
-        return MarkDetector(codec, least_statistic=threshold, columns=columns), threshold
+        return MarkDetector(codec, threshold, columns=columns, give_back=chosen.give_back), threshold
 
     def mixed(
         self, t: int, model: GenerativeModel, gate: Gate, pool: RowParts

@@ -20,6 +20,7 @@ from evaluator.presets.mnist_ddpm import mnist_ddpm
 from evaluator.presets.mnist_wgan import mnist_wgan
 from evaluator.presets.moments_matched import moments_matched
 from evaluator.presets.recall import recall_u_curve
+from evaluator.presets.recall_given_back import recall_given_back
 from evaluator.presets.recall_learned import recall_learned
 from evaluator.presets.recall_pictures import recall_pictures
 from evaluator.presets.rosenbrock import rosenbrock_flow
@@ -41,6 +42,7 @@ PRESETS: dict[str, Callable[..., Preset]] = {
     "recall-u-curve": recall_u_curve,
     "recall-u-curve-learned": recall_learned,
     "recall-u-curve-pictures": recall_pictures,
+    "recall-u-curve-given-back": recall_given_back,
     "mark-amplification": mark_amplification,
     "mark-amplification-learned": mark_learned,
     "mark-amplification-pixels": mark_pixels,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,22 +124,33 @@ def _arms(size: Size, source: Choice, model: str, bias: float) -> dict[str, Loop
 
 
 def _config(
-    size: Size,
+    size: Size, source: Choice, model: str, bias: float, chosen: Filter, n_real: int | None = None, **marks: Any
+) -> LoopConfig:
+    first = size.n_real + size.n_synthetic
+    n_real = size.n_real if n_real is None else n_real
+    return marked_loop(first, n_real, size.n_synthetic, size.generations, source, model, bias, chosen, **marks)
+
+
+def marked_loop(
+    n_first: int,
+    n_real: int,
+    n_synthetic: int,
+    generations: int,
     source: Choice,
     model: str,
     bias: float,
     chosen: Filter,
-    n_real: int | None = None,
     processing: Processing = PNG,
     psnr: float = PSNR,
     verify: bool = False,
 ) -> LoopConfig:
+    """A fresh-data loop of pictures that are all tagged, and of which a `model` of MODELS gets what `chosen` passes."""
     return LoopConfig(
         loop="fresh_data",
-        n_ini=size.n_real + size.n_synthetic,
-        n_r=size.n_real if n_real is None else n_real,
-        n_s=size.n_synthetic,
-        generations=size.generations,
+        n_ini=n_first,
+        n_r=n_real,
+        n_s=n_synthetic,
+        generations=generations,
         sampling_bias=bias,
         n_measure=900,
         n_reference=900,

@@ -1,5 +1,6 @@
 """Filters in the loop: rates, counts, thresholds, and scraping until the training set is full."""
 
+from dataclasses import replace
 from math import sqrt
 
 import numpy as np
@@ -92,6 +93,25 @@ def test_the_detector_ignores_the_truth():
     detector = MarkDetector(CODEC, least_statistic=0.5)
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(detector.excludes(REAL, True, rng), detector.excludes(REAL, False, rng))
+
+
+def test_what_is_given_back_is_a_random_share_of_what_was_found():
+    rows = np.random.default_rng(8).standard_normal((40_000, 16))
+    plain = MarkDetector(CODEC, least_statistic=0.5)
+    found, left = (
+        replace(plain, give_back=share).excludes(rows, True, np.random.default_rng(9)) for share in (0.0, 0.3)
+    )
+    assert not (left & ~found).any()
+    assert left[found].mean() == pytest.approx(0.7, abs=share_error(0.7, found.sum()))
+    scores = CODEC.project(rows)
+    spread = scores[found].std() / sqrt((found & ~left).sum())
+    assert scores[found & ~left].mean() == pytest.approx(scores[found].mean(), abs=4 * spread)
+
+
+def test_with_nothing_given_back_a_detector_draws_nothing():
+    rng = np.random.default_rng(10)
+    MarkDetector(CODEC, least_statistic=0.5).excludes(REAL, True, rng)
+    assert rng.random() == np.random.default_rng(10).random()
 
 
 def scrape(seed: int, drop: RandomDrop, odds: float, size: int) -> tuple[TrainingSet, FilterCounts]:

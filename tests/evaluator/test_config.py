@@ -64,6 +64,15 @@ REFUSED = {
         {**FRESH, "filter": {"mode": "simulated", "tpr": 0.5, "recall": 0.5}},
         "filter.recall with filter.mode = simulated, which takes tpr and fpr",
     ),
+    "given back by a simulated filter": (
+        {**FRESH, "filter": {"mode": "simulated", "tpr": 0.5, "give_back": 0.5}},
+        "filter.give_back with filter.mode = simulated: .* lower filter.tpr",
+    ),
+    "given back by no filter": ({**FRESH, "filter": {"give_back": 0.5}}, "filter.give_back with filter.mode = none"),
+    "everything given back": (
+        {**FRESH, "tagging": {"mode": "blind"}, "filter": {"mode": "detector", "max_p": 0.1, "give_back": 1.0}},
+        "filter.give_back is 1.0, expected 0 or more, less than 1",
+    ),
     "everything filtered": (
         {**SYNTHETIC, "filter": {"mode": "simulated", "tpr": 1.0}},
         "leaves nothing to train on",
@@ -162,8 +171,13 @@ def test_later_choices_are_told_only_where_they_are_made_so_that_run_folders_kee
     tagging = {"mode": "blind", "codec": "spread"}
     plain = LoopConfig.from_dict({**FRESH, "tagging": tagging}).to_dict()
     assert list(plain["tagging"]) == ["mode", "strength", "key_file", "rotate", "adoption", "codec", "psnr"]
+    assert list(plain["filter"]) == ["mode", "tpr", "fpr", "recall", "max_p"]
     assert not plain.keys() & {"rows", "moment_draws"}
     later = {"rows": "float32", "moment_draws": 100}
+    back = {"mode": "detector", "max_p": 0.1, "give_back": 0.5}
+    assert (
+        LoopConfig.from_dict({**FRESH, "tagging": tagging, "filter": back}).to_dict()["filter"].items() >= back.items()
+    )
     chosen = LoopConfig.from_dict({**FRESH, **later, "tagging": {**tagging, "verify": True}}).to_dict()
     assert chosen["tagging"]["verify"] is True
     assert chosen.items() >= later.items()

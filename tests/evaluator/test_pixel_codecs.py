@@ -230,6 +230,11 @@ def test_a_verified_tag_is_found_in_all_that_is_published_and_the_others_are_dra
     assert first.mark["published_found"] == 1 > unverified.mark["published_found"]
     assert first.mark["coherence"] == pytest.approx(unverified.mark["coherence"], rel=0.2)
     assert (second.filter.tpr, second.n_synthetic) == (1, 0) != (leaking.filter.tpr, leaking.n_synthetic)
+    half = replace(verified, filter=Filter("detector", max_p=1e-6, give_back=0.25))
+    random = replace(verified, filter=Filter("simulated", tpr=0.75))
+    (*_, given), (*_, dropped) = run_loop(half, ground), run_loop(random, ground)
+    np.testing.assert_array_equal(given.state.training_set, dropped.state.training_set)
+    assert given.filter == dropped.filter
     everything = replace(verified, filter=Filter(), tagging=replace(WEAK, verify=True, adoption=0.5))
     *_, step = run_loop(everything, ground)
     assert step.n_synthetic == 75
