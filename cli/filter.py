@@ -43,6 +43,13 @@ DECLARED: "dict[str, frozenset[Statement]]" = {
     help="Exclude at least this share of tagged pictures; takes --calibration. Repeated: one output per level.",
 )
 @click.option("--fdr", type=SHARE, help="At most this share of untagged ones among the excluded (Benjamini-Hochberg).")
+@click.option(
+    "--give-back",
+    "give_backs",
+    type=SHARE,
+    multiple=True,
+    help="Of what is excluded for a mark, keep this share after all, at random. Repeated: one output per share.",
+)
 @click.option("--calibration", "calibration_file", type=common.FOLDER, help="File made by `hygiene calibrate`.")
 @click.option("--confidence", type=SHARE, default=0.95, show_default=True, help="Of --recall and --fpr.")
 @click.option(
@@ -68,6 +75,7 @@ def filter(
     fpr: float | None,
     recalls: tuple[float, ...],
     fdr: float | None,
+    give_backs: tuple[float, ...],
     calibration_file: Path | None,
     confidence: float,
     declared: str,
@@ -88,6 +96,10 @@ def filter(
     p is refused. Several --recall give OUT/recall-0.9/ and so on, from one scoring. The table's nominal FPR is the
     share of untagged pictures that the threshold excludes at most, over random keys.
 
+    For a low recall do not lower --recall: what a threshold misses is alike, and generators that learn from it make
+    more of it. Ask for a high one, or for a --max-p, and --give-back a share: kept/ then has a random part of what was
+    found (given_back in kept.jsonl), the same one in every run. Several --give-back give OUT/give-back-0.1/ and so on.
+
     POOL is a folder of pictures, or shards: tar files as webdataset writes them, or Parquet files; a folder of them,
     one, or a pattern in quotes. kept/ then holds a shard of the same name for each, excluded/ and unreadable/ where
     they have something to hold: samples byte for byte with all their members, rows with all their columns.
@@ -99,6 +111,7 @@ def filter(
     Example:
       hygiene filter pool clean --key my.key --max-p 1e-9
       hygiene filter pool levels --key my.key --recall 0.5 --recall 0.9 --calibration calibration.json
+      hygiene filter pool half --key my.key --max-p 1e-6 --give-back 0.5
       hygiene filter crawled clean --detect public,provenance --max-p 1e-6
       hygiene filter 'shards/{00000..00031}.tar' clean --key my.key --workers 16
     """
@@ -111,6 +124,7 @@ def filter(
     if common.was_given("declared") and not any(statements):
         raise ConfigurationError("--declared is about what files say of themselves: add --detect provenance")
     policies = choose_policies(max_p, fpr, recalls, fdr, calibration_file, confidence, statements_only, wanted.max_p)
+    policies = giving_back(policies, give_backs)
     with common.progress() as progress:
         report = filter_dataset(
             pool,
@@ -170,6 +184,25 @@ def choose_policies(
     return next(iter(levels.values())) if len(levels) == 1 else levels
 
 
+def giving_back(policies: "Policy | dict[str, Policy]", shares: tuple[float, ...]) -> "Policy | dict[str, Policy]":
+    """Every policy with every share given back, under the name of its folder where there are several."""
+    from hygiene.policies import GiveBack
+
+    if len({f"{share:g}" for share in shares}) < len(shares):
+        raise ConfigurationError("--give-back was given the same share twice")
+    if not shares:
+        return policies
+    named = policies if isinstance(policies, dict) else {"": policies}
+    if len(shares) == 1:
+        made: dict[str, Policy] = {name: GiveBack(policy, shares[0]) for name, policy in named.items()}
+        return made if isinstance(policies, dict) else made[""]
+    return {
+        f"{name}-give-back-{share:g}".removeprefix("-"): GiveBack(policy, share)
+        for name, policy in named.items()
+        for share in shares
+    }
+
+
 def _refuse_conflicts(
     max_p: float | None,
     fpr: float | None,
@@ -195,12 +228,23 @@ def _refuse_conflicts(
 def _print_report(report: "FilterReport") -> None:
     from hygiene.policies import nominal_fpr
 
+    returns = any(output.rule.give_back for output in report.outputs)
     rows = []
     for output in report.outputs:
         counts, limit = output.counts, output.rule.max_log10_p
-        places = (counts.seen, counts.kept, counts.total_excluded, common.reasons(dict(counts.unreadable)))
-        rows.append((output.folder, f"{limit:.2f}", f"{nominal_fpr(limit):.1e}", *places))
-    common.print_table(("output", "max log10 p", "nominal FPR", "seen", "kept", "excluded", "unreadable"), rows)
+        places: tuple[object, ...] = (counts.seen, counts.kept)
+        places += ((counts.given_back,) if returns else ()) + (counts.total_excluded,)
+        rows.append(
+            (
+                output.folder,
+                f"{limit:.2f}",
+                f"{nominal_fpr(limit):.1e}",
+                *places,
+                common.reasons(dict(counts.unreadable)),
+            )
+        )
+    kept = ("seen", "kept", *(("given back",) if returns else ()), "excluded", "unreadable")
+    common.print_table(("output", "max log10 p", "nominal FPR", *kept), rows)
     for output in report.outputs:
         if len(output.counts.excluded) > 1:
             by = ", ".join(f"{name} {n:,}" for name, n in sorted(output.counts.excluded.items()))

@@ -1,5 +1,6 @@
 """Scored records to kept | excluded | unreadable, counted by reason. Nothing is lost: the three add up to seen."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,26 +22,42 @@ GENERATED: frozenset[Statement] = frozenset({"generated"})
 
 @dataclass(frozen=True)
 class Rule:
-    """What is excluded: a log10 p at or under `max_log10_p`, and files that say one of `declared` of themselves."""
+    """What is excluded: a log10 p at or under `max_log10_p`, and files that say one of `declared` of themselves.
+
+    give_back  share, 0..1, of the marked records that are kept after all: those whose ids hash below it, the same ones
+               in every run, and the more, the larger it is. What files say of themselves is no part of it
+    """
 
     max_log10_p: float
     declared: frozenset[Statement] = frozenset()
+    give_back: float = 0.0
+
+    def marked(self, evidence: Evidence) -> bool:
+        """Whether the mark is found in it, given back or not."""
+        return isinstance(evidence, Detection) and evidence.log10_p <= self.max_log10_p
+
+    def given_back(self, evidence: Evidence) -> bool:
+        """Whether it is kept although its mark is found."""
+        return self.marked(evidence) and not self.causes(evidence)
 
     def causes(self, evidence: Evidence) -> tuple[str, ...]:
         """The detectors for whose sake the record goes; empty: for none. Bytes can say more than can be decoded."""
         marked: tuple[str, ...] = ()
-        if isinstance(evidence, Detection) and evidence.log10_p <= self.max_log10_p:
+        if isinstance(evidence, Detection) and self.marked(evidence) and _uniform(evidence.id) >= self.give_back:
             marked = (evidence.detector,)
         return marked + ((DECLARED,) if evidence.declared and evidence.declared in self.declared else ())
 
 
 @dataclass(frozen=True)
 class Counts:
-    """How many records went where. excluded: by the first detector that excludes; unreadable: by kind of reason."""
+    """How many records went where. excluded: by the first detector that excludes; unreadable: by kind of reason;
+    given_back: of those kept.
+    """
 
     kept: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
     unreadable: Mapping[str, int] = field(default_factory=dict)
+    given_back: int = 0
 
     @property
     def seen(self) -> int:
@@ -93,7 +110,7 @@ def split(stream: Iterable[Evidence], rule: Rule) -> Iterator[tuple[Outcome, Evi
 
 def count(stream: Iterable[Evidence], rule: Rule) -> Counts:
     """What `split` makes of the stream, counted."""
-    kept, excluded, unreadable = 0, Counter[str](), Counter[str]()
+    kept, given_back, excluded, unreadable = 0, 0, Counter[str](), Counter[str]()
     for evidence in stream:
         if causes := rule.causes(evidence):
             excluded[causes[0]] += 1
@@ -101,7 +118,14 @@ def count(stream: Iterable[Evidence], rule: Rule) -> Counts:
             unreadable[kind(evidence.reason)] += 1
         else:
             kept += 1
-    return Counts(kept, dict(excluded), dict(unreadable))
+            given_back += rule.marked(evidence)
+    return Counts(kept, dict(excluded), dict(unreadable), given_back)
+
+
+def _uniform(id: str) -> float:
+    """A number of [0, 1) that belongs to the id, as good as drawn at random."""
+    digest = hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8, person=b"hygiene giveback").digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
 def kind(reason: str) -> str:

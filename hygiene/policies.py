@@ -5,7 +5,7 @@ A request that the evidence cannot support is refused with the numbers; nothing 
 
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,13 +20,16 @@ Facts = dict[str, str | float | int]
 
 @dataclass(frozen=True)
 class Threshold:
-    """max_log10_p: a record is excluded iff its log10 p is at or under it. facts: how it came about, for reports."""
+    """max_log10_p: a record is excluded iff its log10 p is at or under it. facts: how it came about, for reports.
+    give_back: share of those that are kept after all, which `filtering.Rule` draws.
+    """
 
     max_log10_p: float
     facts: Facts = field(default_factory=dict)
+    give_back: float = 0.0
 
     def excludes(self, log10_p: ArrayLike) -> NDArray[np.bool_]:
-        """Which of these records are excluded."""
+        """Which of these records are at or under it."""
         return np.asarray(log10_p, dtype=np.float64) <= self.max_log10_p
 
 
@@ -207,6 +210,37 @@ class Fdr:
             statistics.benjamini_hochberg(evidence, self.rate),
             {"policy": "fdr", "fdr": self.rate, "records": int(evidence.size)},
         )
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """Of the records that `policy` excludes by their marks, the share `share` is kept after all, at random.
+
+    A low recall whose misses are not alike. A threshold for a low recall misses the records that carry a mark worst,
+    which have things in common, and generators that learn from them make more of these. So ask `policy` for a high
+    recall R: at least R·(1 − share) of tagged records are excluded then on average, and what is kept of those found is
+    a random part. The false-positive rate falls by 1 − share as well.
+    """
+
+    policy: Policy
+    share: float
+
+    def __post_init__(self) -> None:
+        _check_share("give_back", self.share)
+        if isinstance(self.policy, DeclaredOnly):
+            raise ConfigurationError(
+                "give_back is a share of what is excluded for a mark, and nothing is looked for but what files say of "
+                "themselves: leave it out, or detect more"
+            )
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The policy's own, if it has one."""
+        return getattr(self.policy, "calibration", None)
+
+    def threshold(self, log10_p: ArrayLike) -> Threshold:
+        found = self.policy.threshold(log10_p)
+        return replace(found, give_back=self.share, facts=found.facts | {"give_back": self.share})
 
 
 def _check_share(name: str, value: float) -> None:

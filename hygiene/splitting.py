@@ -150,6 +150,7 @@ def _line(row: Evidence, rule: Rule) -> dict[str, Any]:
         line |= {"detector": row.detector, "log10_p": row.log10_p, "threshold": rule.max_log10_p}
     line |= {"declared": row.declared} if row.declared else {}
     line |= {"finding": row.finding} if row.finding else {}
+    line |= {"given_back": True} if rule.given_back(row) else {}
     return line | ({"excluded_by": causes} if causes else {})
 
 

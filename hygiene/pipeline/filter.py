@@ -163,7 +163,7 @@ def _decide(
 ) -> SplitReport:
     """The rule, and the lists by it; copies of an earlier run follow first."""
     threshold = policy.threshold(evidence)
-    rule = Rule(threshold.max_log10_p, said)
+    rule = Rule(threshold.max_log10_p, said, threshold.give_back)
     settle(folder, reader, scores, rule)
     return SplitReport(folder, rule, threshold.facts, write_lists(folder, scores, rule, {}))
 
@@ -196,6 +196,7 @@ def _output_entry(output: SplitReport) -> dict[str, Any]:
         "max_log10_p": output.rule.max_log10_p,
         "seen": counts.seen,
         "kept": counts.kept,
+        **({"given_back": counts.given_back} if output.rule.give_back else {}),
         "excluded": counts.total_excluded,
         "unreadable": counts.total_unreadable,
         "excluded_by": dict(counts.excluded),

@@ -161,6 +161,30 @@ def test_calibrate_and_filter_by_recall(shop, tmp_path):
     assert most["policy"]["nominal_fpr"] == pytest.approx(10 ** most["max_log10_p"])
 
 
+def test_shares_given_back_are_outputs_of_their_own(shop, tmp_path):
+    key = ("--key", shop / "my.key", "--workers", 1)
+    code, out, err = call("filter", shop / "pool", tmp_path / "out", *key, "--give-back", ".5", "--give-back", ".9")
+    assert (code, err) == (0, "")
+    assert "seen  kept  given back  excluded" in out
+    half, most = json.loads((tmp_path / "out/manifest.json").read_text())["outputs"]
+    assert (half["folder"], most["folder"]) == ("give-back-0.5", "give-back-0.9")
+    assert 0 < half["given_back"] < most["given_back"] == most["kept"] - 30
+    assert half["kept"] + half["excluded"] == 60
+    one = call("filter", shop / "pool", tmp_path / "one", *key, "--give-back", ".5")
+    assert one[0] == 0
+    assert (tmp_path / "one/kept").is_dir()
+    calibration = tmp_path / "c.json"
+    assert call("calibrate", shop / "tagged", calibration, *key)[0] == 0
+    levels = ("--recall", ".5", "--recall", ".9", "--calibration", calibration, "--give-back", ".5")
+    code, out, _ = call("filter", shop / "pool", tmp_path / "levels", *key, *levels, "--lists-only")
+    assert code == 0
+    assert {path.name for path in (tmp_path / "levels").iterdir()} >= {"recall-0.5", "recall-0.9"}
+    both = (*levels, "--give-back", ".1")
+    code, out, _ = call("filter", shop / "pool", tmp_path / "both", *key, *both, "--format", "json", "--lists-only")
+    folders = [entry["folder"] for entry in json.loads(out)["outputs"]]
+    assert (code, folders[0], folders[-1]) == (0, "recall-0.5-give-back-0.5", "recall-0.9-give-back-0.1")
+
+
 def test_a_recall_that_costs_many_untagged_pictures_is_warned_about(shop, tmp_path):
     key = ("--key", shop / "my.key", "--workers", 1)
     calibration, found = tmp_path / "c.json", call("detect", shop / "tagged", "--key", shop / "my.key")[1]
@@ -196,6 +220,7 @@ def test_calibrate_refuses_a_folder_it_cannot_write_to_before_it_scores(shop, tm
     [
         (["--max-p", "1e-6", "--fdr", "0.1"], "--fdr and --max-p are different policies"),
         (["--fpr", "0.1", "--recall", "0.9", "--calibration", "c"], "--fpr and --recall are different policies"),
+        (["--give-back", "0.5", "--give-back", ".50"], "--give-back was given the same share twice"),
         (["--recall", "0.9"], "--recall takes --calibration"),
         (["--fpr", "0.9"], "--fpr takes --calibration"),
         (["--calibration", "c"], "--calibration is for --recall and --fpr"),

@@ -1,6 +1,7 @@
 """Kept, excluded and unreadable add up to seen, whatever comes."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -26,7 +27,8 @@ EVIDENCE = st.one_of(
         st.sampled_from(STATEMENTS),
     ),
 )
-RULES = st.builds(Rule, st.floats(-400, 0), st.frozensets(st.sampled_from(STATEMENTS[1:])))
+DECLARATIONS = st.frozensets(st.sampled_from(STATEMENTS[1:]))
+RULES = st.builds(Rule, st.floats(-400, 0), DECLARATIONS)
 
 
 @given(st.lists(EVIDENCE), RULES)
@@ -45,6 +47,39 @@ def test_nothing_is_lost_and_the_order_stays(stream, rule):
     assert counts.total_unreadable == len(unreadable)
     assert counts.total_excluded == len(excluded)
     assert [evidence for where, evidence in parts if where == "excluded"] == excluded
+
+
+@given(st.lists(EVIDENCE), RULES, st.floats(0.01, 0.99))
+def test_what_is_given_back_is_kept_and_nothing_else_changes(stream, rule, share):
+    generous = replace(rule, give_back=share)
+    before, after = ([where for where, _ in split(stream, each)] for each in (rule, generous))
+    moved = [was != now for was, now in zip(before, after, strict=True)]
+    assert moved == [generous.given_back(row) for row in stream]
+    for row, was, now in zip(stream, before, after, strict=True):
+        if was != now:
+            assert (was, now, row.declared in rule.declared) == ("excluded", "kept", False)
+            assert row.log10_p <= rule.max_log10_p
+    counts = count(stream, generous)
+    assert (counts.given_back, counts.seen) == (sum(moved), len(stream))
+    assert counts.kept == count(stream, rule).kept + sum(moved)
+
+
+def test_a_share_is_given_back_at_random_and_a_larger_one_gives_the_same_and_more():
+    rows = [Detection(f"pictures/{i:06d}.png", "a", -12.0 - i % 97, 1.0) for i in range(20_000)]
+    small, large = ({row.id for row in rows if Rule(-9.0, give_back=share).given_back(row)} for share in (0.1, 0.7))
+    assert small < large
+    for share, back in ((0.1, small), (0.7, large)):
+        error = math.sqrt(share * (1 - share) / len(rows))
+        assert len(back) / len(rows) == pytest.approx(share, abs=4 * error)
+    evidence = [row.log10_p for row in rows if row.id in small]
+    assert sum(evidence) / len(evidence) == pytest.approx(-12 - 48, abs=4 * 28 / math.sqrt(len(small)))
+
+
+def test_the_same_ids_are_given_back_in_every_release():
+    rows = [Detection(f"{i}.png", "a", -12.0, 1.0) for i in range(12)]
+    assert [row.id for row in rows if Rule(-9.0, give_back=0.25).given_back(row)] == [
+        f"{i}.png" for i in (1, 3, 6, 9, 10, 11)
+    ]
 
 
 def test_the_threshold_itself_excludes():

@@ -24,7 +24,7 @@ from hygiene.errors import ConfigurationError, InfeasibleError
 from hygiene.keys import Key
 from hygiene.pipeline import calibrate, filter_dataset, score_dataset, tag_dataset
 from hygiene.pipeline.tag import TAGS
-from hygiene.policies import Fdr, MaxP, TargetFpr, TargetRecall
+from hygiene.policies import DeclaredOnly, Fdr, GiveBack, MaxP, TargetFpr, TargetRecall
 
 KEY, OTHER = Key(b"k" * 32), Key(b"o" * 32)
 FORMATS = [("png", {}), ("jpg", {"quality": 92}), ("webp", {"quality": 92})]
@@ -191,6 +191,36 @@ def test_another_threshold_scores_nothing_anew_and_moves_the_copies(world, tmp_p
         assert tree(tmp_path / "out" / where) == tree(tmp_path / "fresh" / where)
 
 
+def test_a_share_of_what_is_found_is_given_back_and_told(world, tmp_path, monkeypatch):
+    filter_dataset(world / "pool", tmp_path / "out", KEY, MaxP(1e-9))
+    found = {row["id"] for row in lines(tmp_path / "out/excluded.jsonl")}
+    scored = counted(monkeypatch)
+    report = filter_dataset(world / "pool", tmp_path / "out", KEY, GiveBack(MaxP(1e-9), 0.5))
+    assert scored == []
+    kept, excluded = lines(tmp_path / "out/kept.jsonl"), lines(tmp_path / "out/excluded.jsonl")
+    back = {row["id"] for row in kept if row.get("given_back")}
+    assert back | {row["id"] for row in excluded} == found
+    assert not any("given_back" in row for row in excluded)
+    (entry,) = report.manifest["outputs"]
+    assert 5 < entry["given_back"] == len(back) == report.outputs[0].counts.given_back < 25
+    assert (entry["kept"], entry["excluded"]) == (30 + len(back), 30 - len(back))
+    assert entry["policy"] == {"policy": "max_p", "max_p": 1e-9, "give_back": 0.5}
+    copies = {where: set(tree(tmp_path / "out" / where)) for where in ("kept", "excluded")}
+    assert all(row["id"] in copies["kept"] - copies["excluded"] for row in kept)
+    assert all(row["id"] in copies["excluded"] - copies["kept"] for row in excluded)
+    fresh = filter_dataset(world / "pool", tmp_path / "fresh", KEY, GiveBack(MaxP(1e-9), 0.5), workers=2)
+    assert fresh.outputs[0].counts == report.outputs[0].counts
+    assert tree(tmp_path / "out/kept") == tree(tmp_path / "fresh/kept")
+
+
+def test_what_files_say_alone_can_not_be_given_back():
+    with pytest.raises(ConfigurationError, match="nothing is looked for but what files say"):
+        GiveBack(DeclaredOnly(), 0.5)
+    for share in (0.0, 1.0, math.nan):
+        with pytest.raises(ConfigurationError, match=r"give_back .* out of range"):
+            GiveBack(MaxP(1e-9), share)
+
+
 def test_a_changed_pool_is_scored_where_it_changed(world, tmp_path, monkeypatch):
     pool = tmp_path / "pool"
     save_pictures(pool, 40, seed=3, size=40)
@@ -353,6 +383,8 @@ def test_what_cannot_be_met_is_refused_before_anything_is_scored(world, tmp_path
         filter_dataset(world / "pool", tmp_path / "out", KEY, TargetRecall(0.99, calibration))
     with pytest.raises(ConfigurationError, match="the calibration is for"):
         filter_dataset(world / "pool", tmp_path / "out", OTHER, TargetRecall(0.9, calibration))
+    with pytest.raises(ConfigurationError, match="the calibration is for"):
+        filter_dataset(world / "pool", tmp_path / "out", OTHER, GiveBack(TargetRecall(0.9, calibration), 0.5))
     with pytest.raises(ConfigurationError, match="the calibration is for"):
         filter_dataset(world / "pool", tmp_path / "out", [KEY, PublicMarks()], TargetRecall(0.9, calibration))
     with pytest.raises(ConfigurationError, match=r"another version of hygiene .*: calibrate again"):
