@@ -5,28 +5,14 @@ equal recall stand in front of it: one that drops at random, a detector at the t
 a detector that finds nearly all and gives the rest back at random.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from evaluator.config import Choice, Filter, LoopConfig
-from evaluator.optimum import least
-from evaluator.presets.base import (
-    Comparison,
-    Estimate,
-    LoopArm,
-    Measured,
-    Panel,
-    Preset,
-    Series,
-    mean_curve,
-    quotient,
-    settled,
-)
+from evaluator.presets.base import Comparison, LoopArm, Measured, Panel, Preset, mean_curve
 from evaluator.presets.data import mnist_or_like
+from evaluator.presets.filtered import Grid, best, less, level, over, table
 from evaluator.presets.recall_pictures import ALIKE, LAW, PSNR, marked_loop
 from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
 
@@ -109,7 +95,7 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     none, everything = label(0), label(1, RANDOM)
     rows = [
         Comparison(
-            f"recall with the least distance, {way}, {where}", partial(_best, size, _grid(size, model, bias, way))
+            f"recall with the least distance, {way}, {where}", partial(best, size.last, _grid(size, model, bias, way))
         )
         for way in WAYS
     ]
@@ -118,61 +104,35 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
         rows += [
             Comparison(
                 f"distance, {way} over at random, recall {recall:g}, {where}",
-                partial(_over, size, ways[way], ways[RANDOM]),
+                partial(over, size.last, ways[way], ways[RANDOM]),
                 expected=1.0,
                 tolerance=0.1,
                 source=ALIKE,
             )
             for way in (GIVEN_BACK, THRESHOLD)
         ]
-        rows.append(_less(size, ways[GIVEN_BACK], ways[THRESHOLD], -1, UNLIKE))
+        rows.append(less(size.last, ways[GIVEN_BACK], ways[THRESHOLD], -1, UNLIKE))
     usual = label(USUAL, GIVEN_BACK)
     rows += [
-        _less(size, usual, none, -1 if bias < 1 else None, LAW),
-        _less(size, usual, everything, -1, LAW),
-        _less(size, label(USUAL, THRESHOLD), none, None),
-        _less(size, label(HIGH, THRESHOLD), everything, None),
-        _less(size, everything, none, 1 if bias == 1 else None, LAW),
+        less(size.last, usual, none, -1 if bias < 1 else None, LAW),
+        less(size.last, usual, everything, -1, LAW),
+        less(size.last, label(USUAL, THRESHOLD), none, None, LAW),
+        less(size.last, label(HIGH, THRESHOLD), everything, None, LAW),
+        less(size.last, everything, none, 1 if bias == 1 else None, LAW),
     ]
     detectors = [label(recall, way) for recall in size.recalls for way in (THRESHOLD, GIVEN_BACK)]
     return rows + [
-        Comparison(f"realised {told} in the end, {each}", partial(_mean, size, each, metric))
+        Comparison(f"realised {told} in the end, {each}", partial(level, size.last, each, metric))
         for each in (*detectors, label(HIGH, THRESHOLD))
         for metric, told in (("tpr", "recall"), ("fpr", "share of real ones excluded"))
     ]
 
 
-def _grid(size: Size, model: str, bias: float, way: str) -> Mapping[float, str]:
+def _grid(size: Size, model: str, bias: float, way: str) -> Grid:
     """recall -> arm, from no filter on, to all that are found by one of the kind."""
     label = partial(_label, model, bias)
     last = {1.0: label(1, RANDOM)} if way == RANDOM else {HIGH: label(HIGH, THRESHOLD)}
     return {0.0: label(0)} | {recall: label(recall, way) for recall in size.recalls} | last
-
-
-def _table(size: Size, grid: Mapping[float, str], metric: str, measured: Measured) -> Series:
-    """[seeds, recalls]."""
-    return np.stack([settled(measured, arm, metric, size.last) for arm in grid.values()], axis=1)
-
-
-def _best(size: Size, grid: Mapping[float, str], measured: Measured) -> Estimate:
-    best = least(list(grid), _table(size, grid, DISTANCE, measured))
-    return Estimate(best.point, best.low, best.high)
-
-
-def _less(size: Size, arm: str, other: str, sign: int | None, source: str = "") -> Comparison:
-    def measure(measured: Measured) -> Estimate:
-        return Estimate.of(np.subtract(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
-
-    what = f"distance, {arm}, less that of {other.split(', ', 2)[2]}"
-    return Comparison(what, measure, sign=sign, source="" if sign is None else source)
-
-
-def _over(size: Size, arm: str, other: str, measured: Measured) -> Estimate:
-    return Estimate.of(quotient(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
-
-
-def _mean(size: Size, arm: str, metric: str, measured: Measured) -> Estimate:
-    return Estimate.of(settled(measured, arm, metric, size.last))
 
 
 def _panels(size: Size, measured: Measured) -> list[Panel]:
@@ -184,7 +144,7 @@ def _panels(size: Size, measured: Measured) -> list[Panel]:
             "recall",
             name,
             [
-                mean_curve(way, list(grid), _table(size, grid, metric, measured))
+                mean_curve(way, list(grid), table(size.last, grid, metric, measured))
                 for way in WAYS
                 for grid in [_grid(size, model, bias, way)]
             ],

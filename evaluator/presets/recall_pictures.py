@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from evaluator.config import Choice, Filter, LoopConfig, Processing, Tagging
-from evaluator.optimum import least
 from evaluator.presets.base import (
     Comparison,
     Estimate,
@@ -24,13 +23,12 @@ from evaluator.presets.base import (
     Measured,
     Panel,
     Preset,
-    Series,
     mean_curve,
     median_curve,
-    quotient,
     settled,
 )
 from evaluator.presets.data import mnist_or_like
+from evaluator.presets.filtered import Grid, best, less, level, over, table
 from evaluator.presets.three_loops import DISTANCE, PRECISION, RECALL
 from evaluator.presets.worth import worth
 
@@ -171,23 +169,23 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     usual = label(DETECTOR, USUAL)
     unfiltered, all_out = label(NONE), label(SIMULATED, 1.0)
     rows = [
-        Comparison(f"{told} with the least distance, {kind}, {where}", partial(_best, size, grid))
+        Comparison(f"{told} with the least distance, {kind}, {where}", partial(best, size.last, grid))
         for (kind, grid), told in zip(grids.items(), ("asked recall", "recall"), strict=True)
     ]
-    rows += [_less(size, label(kind, size.recalls[0]), unfiltered, None) for kind in (DETECTOR, SIMULATED)]
+    rows += [less(size.last, label(kind, size.recalls[0]), unfiltered, None, LAW) for kind in (DETECTOR, SIMULATED)]
     rows += [
-        _less(size, usual, unfiltered, -1 if bias < 1 else None),
-        _less(size, label(TAIL), unfiltered, -1 if bias < 1 else None),
-        _less(size, label(STRONGER), unfiltered, -1 if bias < 1 else None),
-        _less(size, label(VERIFIED), unfiltered, -1 if bias < 1 else None),
-        _less(size, label(UNROUNDED), unfiltered, None),
-        _less(size, all_out, label(SIMULATED, USUAL), 1 if bias < 1 else None),
-        _less(size, all_out, unfiltered, 1 if bias == 1 else None),
+        less(size.last, usual, unfiltered, -1 if bias < 1 else None, LAW),
+        less(size.last, label(TAIL), unfiltered, -1 if bias < 1 else None, LAW),
+        less(size.last, label(STRONGER), unfiltered, -1 if bias < 1 else None, LAW),
+        less(size.last, label(VERIFIED), unfiltered, -1 if bias < 1 else None, LAW),
+        less(size.last, label(UNROUNDED), unfiltered, None, LAW),
+        less(size.last, all_out, label(SIMULATED, USUAL), 1 if bias < 1 else None, LAW),
+        less(size.last, all_out, unfiltered, 1 if bias == 1 else None, LAW),
     ]
     rows += [
         Comparison(
             f"distance, detector over simulated, recall {recall:g}, {where}",
-            partial(_over, size, label(DETECTOR, recall), label(SIMULATED, recall)),
+            partial(over, size.last, label(DETECTOR, recall), label(SIMULATED, recall)),
             expected=1.0,
             tolerance=0.1,
             source=ALIKE,
@@ -197,12 +195,14 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     rows += [
         Comparison(
             f"distance, verified over simulated, recall 1, {where}",
-            partial(_over, size, label(VERIFIED), all_out),
+            partial(over, size.last, label(VERIFIED), all_out),
             expected=1.0,
             tolerance=0.1,
             source=ALIKE,
         ),
-        Comparison(f"share of samples withheld in the end, {where}", partial(_mean, size, label(VERIFIED), "withheld")),
+        Comparison(
+            f"share of samples withheld in the end, {where}", partial(level, size.last, label(VERIFIED), "withheld")
+        ),
     ]
     detectors = [
         *(label(DETECTOR, recall) for recall in size.recalls),
@@ -210,10 +210,10 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     ]
     if bias < 1:
         compressed = [label(each) for each in (COMPRESSED_USUAL, COMPRESSED_TAIL)]
-        rows += [_less(size, each, label(COMPRESSED), -1) for each in compressed]
+        rows += [less(size.last, each, label(COMPRESSED), -1, LAW) for each in compressed]
         detectors += compressed
     rows += [
-        Comparison(f"realised {told} in the end, {each}", partial(_mean, size, each, metric))
+        Comparison(f"realised {told} in the end, {each}", partial(level, size.last, each, metric))
         for each in detectors
         for metric, told in (("tpr", "recall"), ("fpr", "share of real ones excluded"))
     ]
@@ -228,36 +228,10 @@ def _rows(size: Size, model: str, bias: float) -> list[Comparison]:
     return rows
 
 
-def _grid(size: Size, model: str, bias: float, kind: str) -> Mapping[float, str]:
+def _grid(size: Size, model: str, bias: float, kind: str) -> Grid:
     """recall -> arm, from no filter on."""
     recalls = size.recalls if kind == DETECTOR else (*size.recalls, 1.0)
     return {0.0: _label(model, bias, NONE)} | {recall: _label(model, bias, kind, recall) for recall in recalls}
-
-
-def _table(size: Size, grid: Mapping[float, str], metric: str, measured: Measured) -> Series:
-    """[seeds, recalls]."""
-    return np.stack([settled(measured, arm, metric, size.last) for arm in grid.values()], axis=1)
-
-
-def _best(size: Size, grid: Mapping[float, str], measured: Measured) -> Estimate:
-    best = least(list(grid), _table(size, grid, DISTANCE, measured))
-    return Estimate(best.point, best.low, best.high)
-
-
-def _less(size: Size, arm: str, other: str, sign: int | None) -> Comparison:
-    def measure(measured: Measured) -> Estimate:
-        return Estimate.of(np.subtract(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
-
-    what = f"distance, {arm}, less that of {other.split(', ', 2)[2]}"
-    return Comparison(what, measure, sign=sign, source="" if sign is None else LAW)
-
-
-def _over(size: Size, arm: str, other: str, measured: Measured) -> Estimate:
-    return Estimate.of(quotient(*(settled(measured, each, DISTANCE, size.last) for each in (arm, other))))
-
-
-def _mean(size: Size, arm: str, metric: str, measured: Measured) -> Estimate:
-    return Estimate.of(settled(measured, arm, metric, size.last))
 
 
 def _worth(size: Size, model: str, bias: float, arm: str, measured: Measured) -> Estimate:
@@ -277,7 +251,7 @@ def _panels(size: Size, measured: Measured) -> list[Panel]:
             "recall asked for",
             name,
             [
-                mean_curve(f"{model}, {kind}", list(grid), _table(size, grid, metric, measured))
+                mean_curve(f"{model}, {kind}", list(grid), table(size.last, grid, metric, measured))
                 for model in size.models
                 for kind in (DETECTOR, SIMULATED)
                 for grid in [_grid(size, model, bias, kind)]
