@@ -97,6 +97,27 @@ def test_parquet_goes_the_same_way(folder):
     assert pq.read_table("clean/excluded/part-0.parquet")["n"].to_pylist() == [0, 1, 2, 3]
 
 
+def test_what_is_given_back_does_not_depend_on_how_the_pool_is_divided(folder):
+    assert hygiene("tag", "made", "tagged", "--key", "my.key").exit_code == 0
+    policy = ("--key", "my.key", "--give-back", "0.5")
+    for pool, out in (("tagged", "whole"), ("tagged/00000.tar", "first"), ("tagged/00001.tar", "second")):
+        assert hygiene("filter", pool, out, *policy).exit_code == 0
+    listed = {out: kept_ids(folder / out) for out in ("whole", "first", "second")}
+    assert listed["whole"] == listed["first"] + listed["second"]
+    assert 0 < len(listed["whole"]) < 4
+    copied = []
+    for path in sorted((folder / "whole/kept").glob("*.tar")):
+        with tarfile.open(path) as tar:
+            copied += tar.getnames()
+    assert [name for name in copied if name.endswith("png")] == [id.rpartition("/")[2] for id in listed["whole"]]
+
+
+def kept_ids(out):
+    rows = [json.loads(line) for line in (out / "kept.jsonl").read_text().splitlines()]
+    assert all(row["given_back"] for row in rows)
+    return [row["id"] for row in rows]
+
+
 def test_the_formats_to_choose_from_are_those_that_are_read():
     (option,) = [each for each in main.get_command(None, "filter").params if each.name == "input_format"]
     assert list(option.type.choices) == [AUTO, *FORMATS]
