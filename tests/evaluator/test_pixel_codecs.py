@@ -180,6 +180,9 @@ def test_a_recall_is_kept_by_the_real_detector_behind_a_jpeg(fresh, ground):
     jpeg = Processing("jpeg", quality=60)
     _, step = run_loop(replace(fresh, processing=jpeg, filter=Filter("detector", recall=0.8)), ground)
     assert step.filter.tpr == pytest.approx(0.8, abs=0.17)
+    back = Filter("detector", recall=0.8, give_back=0.6)
+    _, given = run_loop(replace(fresh, processing=jpeg, filter=back), ground)
+    assert given.filter.tpr == pytest.approx(0.4 * step.filter.tpr, abs=0.17)
 
 
 def test_a_trainer_who_scrapes_on_fills_his_set_with_what_the_detector_passes(fresh, ground):
