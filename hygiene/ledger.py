@@ -5,7 +5,7 @@ import hashlib
 import json
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -159,6 +159,17 @@ def claim(source: Path, out: Path, command: str) -> dict[str, Any]:
             f"{out} is not empty and no output of `hygiene {command}`: choose a new folder, nothing in it is touched"
         )
     return {}
+
+
+def check_apart(root: Path, shards: Iterable[Shard], out: Path) -> None:
+    """Refuse shards of `root` that lie in `out`: a pattern that names them takes an earlier run's output for input."""
+    there = out.resolve()
+    found = next((shard.name for shard in shards if there in (root / shard.name).resolve().parents), None)
+    if found is not None:
+        raise ConfigurationError(
+            f"{root / found} lies in the output folder {out}, and the input's pattern names it too: "
+            "choose an output folder that the pattern does not reach, or a narrower pattern"
+        )
 
 
 @contextlib.contextmanager

@@ -73,6 +73,7 @@ def filter_dataset(
     _check_policies(named, names_of(made))
     earlier = ledger.claim(pool, out, "filter")
     listing = reader.listing(progress)
+    ledger.check_apart(reader.root, listing.shards, out)
     check_outputs(out, named, reader, listing, lists_only)
     frame = ledger.manifest("filter", pool, {"detectors": [detector.name for detector in made]})
     said = frozenset(declared if any(isinstance(each, ProvenanceDetector) for each in made) else ())

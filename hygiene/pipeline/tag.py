@@ -71,6 +71,7 @@ def tag_dataset(
     earlier = ledger.claim(source, out, "tag")
     _check_same(earlier, settings, out)
     listing = reader.listing(progress)
+    ledger.check_apart(reader.root, listing.shards, out)
     _check_names(reader, listing, out)
     frame = ledger.manifest("tag", source, {"settings": settings, "passed_over": listing.passed_over})
     paths = [out / ledger.OWN / f"{shard.name}.json" for shard in listing.shards]

@@ -118,6 +118,17 @@ def kept_ids(out):
     return [row["id"] for row in rows]
 
 
+@pytest.mark.parametrize("command", ["tag", "filter"])
+def test_a_pattern_that_reaches_its_own_output_is_refused_when_run_again(folder, command):
+    pool, out, key = "made/**/*.tar", folder / "made/out", ("--key", "my.key")
+    assert hygiene(command, pool, out, *key).exit_code == 0
+    before = {path: path.stat().st_mtime_ns for path in sorted(out.rglob("*"))}
+    assert "lies in the output folder" in refused(command, pool, out, *key)
+    assert {path: path.stat().st_mtime_ns for path in sorted(out.rglob("*"))} == before
+    assert hygiene(command, "made/*.tar", folder / "made/beside", *key).exit_code == 0
+    assert hygiene(command, "made/*.tar", folder / "made/beside", *key).exit_code == 0  # which it does not reach
+
+
 def test_the_formats_to_choose_from_are_those_that_are_read():
     (option,) = [each for each in main.get_command(None, "filter").params if each.name == "input_format"]
     assert list(option.type.choices) == [AUTO, *FORMATS]
